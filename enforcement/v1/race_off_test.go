@@ -1,0 +1,5 @@
+//go:build !race
+
+package enforcementv1
+
+const raceEnabled = false
