@@ -1,0 +1,162 @@
+package auth
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-multierror"
+
+	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline/pipelinetest"
+)
+
+func TestEverybodyIsAnonymousWithoutAConfiguration(t *testing.T) {
+	stage := newStage(t, Options{})
+	for name, auth := range map[string]*enforcementv1.RunnerAuthentication{
+		"no claims": nil, "signed claims": signed(t, newKey()), "the fresh form": {Nonce: "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := pipelinetest.Handle(t, stage, exchange(auth))
+			if r.Err != nil || r.Identity != pipeline.Anonymous {
+				t.Errorf("Handle gives %+v, %v; want Anonymous", r.Identity, r.Err)
+			}
+		})
+	}
+}
+
+// writeKey writes a key file of the mode, whatever the umask.
+func writeKey(t *testing.T, content string, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestRefusesToStart(t *testing.T) {
+	key := newKey()
+	good := writeKey(t, key, 0o600)
+	for _, tt := range []struct {
+		name  string
+		o     Options
+		says  []string // one for each fault
+		posix bool
+	}{
+		{"a key id without a key", Options{HMACKeyID: "a"}, []string{"hmac_key_id"}, false},
+		{"a key and a key file", Options{HMACKey: key, HMACKeyFile: good}, []string{"hmac_key and hmac_key_file"}, false},
+		{"no such file", Options{HMACKeyFile: good + ".none"}, []string{"hmac_key_file"}, false},
+		{"a directory", Options{HMACKeyFile: t.TempDir()}, []string{"no regular file"}, false},
+		{"a device", Options{HMACKeyFile: "/dev/zero"}, []string{"no regular file"}, true},
+		{"an empty file", Options{HMACKeyFile: writeKey(t, "", 0o600)}, []string{"is empty"}, false},
+		{"a line break alone", Options{HMACKeyFile: writeKey(t, "\r\n", 0o600)}, []string{"is empty"}, false},
+		{"a large file", Options{HMACKeyFile: writeKey(t, strings.Repeat("a", maxKeyFile+1), 0o600)}, []string{"no key"}, false},
+		{"others can read", Options{HMACKeyFile: writeKey(t, key, 0o604)}, []string{"chmod 600"}, true},
+		{"others can write", Options{HMACKeyFile: writeKey(t, key, 0o602)}, []string{"chmod 600"}, true},
+		{"a key id with a line break", Options{HMACKey: key, HMACKeyID: "a\nb"}, []string{"hmac_key_id"}, false},
+		{"a key id that is no UTF-8", Options{HMACKey: key, HMACKeyID: "\xff"}, []string{"hmac_key_id"}, false},
+		{"an issuer", Options{OIDCIssuer: "https://issuer.example"}, []string{"oidc_issuer: OIDC runner authentication is not available yet"}, false},
+		{"all of OIDC", Options{OIDCIssuer: "a", OIDCAudience: "b", OIDCJWKS: "c", OIDCJWKSURL: "d"}, []string{"oidc_issuer, oidc_audience, oidc_jwks, oidc_jwks_url: "}, false},
+		{"OIDC beside a good key", Options{HMACKey: key, OIDCAudience: "b"}, []string{"oidc_audience"}, false},
+		{"everything at once", Options{HMACKey: key, HMACKeyFile: good, HMACKeyID: "\n", OIDCJWKS: "c"}, []string{"oidc_jwks", "hmac_key and hmac_key_file", "hmac_key_id"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.posix && runtime.GOOS == "windows" {
+				t.Skip("windows has no such files")
+			}
+			stage, err := New(tt.o, pipeline.Env{})
+			var faults *multierror.Error
+			if !errors.As(err, &faults) || stage != nil {
+				t.Fatalf("New gives %v, %v; want faults", stage, err)
+			}
+			if len(faults.Errors) != len(tt.says) {
+				t.Fatalf("New finds %v, want %d faults", faults.Errors, len(tt.says))
+			}
+			for i, say := range tt.says {
+				if !strings.Contains(faults.Errors[i].Error(), say) {
+					t.Errorf("the fault %q does not say %q", faults.Errors[i], say)
+				}
+			}
+			if strings.Contains(err.Error(), key) {
+				t.Error("the faults tell the key")
+			}
+		})
+	}
+}
+
+func TestKeyFile(t *testing.T) {
+	key := newKey()
+	short := key[:leastKey-1]
+	for _, tt := range []struct {
+		name, content string
+		mode          os.FileMode
+		key           string // what the file stands for
+		warns         string
+	}{
+		{"as it is", key, 0o600, key, ""},
+		{"read-only", key, 0o400, key, ""},
+		{"a line break", key + "\n", 0o600, key, ""},
+		{"a line break of windows", key + "\r\n", 0o600, key, ""},
+		{"two line breaks", key + "\n\n", 0o600, key + "\n", ""},
+		{"spaces are part of it", " " + key + " ", 0o600, " " + key + " ", ""},
+		{"as long as the hash", key[:leastKey] + "\n", 0o600, key[:leastKey], ""},
+		{"short", short, 0o600, short, "is short"},
+		{"its group can read", key, 0o640, key, "group"},
+		{"its group can write", key, 0o620, key, "group"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.warns == "group" && runtime.GOOS == "windows" {
+				t.Skip("windows has no groups in a file's mode")
+			}
+			var out bytes.Buffer
+			log := hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Trace})
+			stage, err := New(Options{HMACKeyFile: writeKey(t, tt.content, tt.mode), HMACKeyID: testKeyID}, pipeline.Env{Log: log})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := pipelinetest.Handle(t, stage, exchange(signed(t, tt.key))); r.Err != nil {
+				t.Errorf("what is signed with the key is refused: %v", r.Err)
+			}
+			if tt.warns == "" && out.Len() > 0 || !strings.Contains(out.String(), tt.warns) {
+				t.Errorf("the log says %q, want %q", out.String(), tt.warns)
+			}
+			if strings.Contains(out.String(), short) {
+				t.Error("the log tells the key")
+			}
+		})
+	}
+}
+
+func TestFiles(t *testing.T) {
+	if files := (Options{HMACKey: "a"}).Files(); files != nil {
+		t.Errorf("Files gives %v where none is named", files)
+	}
+	got := Options{HMACKeyFile: "hmac.key", OIDCJWKS: "keys.json"}.Files()
+	if want := []pipeline.File{{Path: "hmac.key", Secret: true}, {Path: "keys.json"}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("Files gives %v, want %v", got, want)
+	}
+}
+
+func TestOptionsDoNotPrintTheKey(t *testing.T) {
+	key := newKey()
+	o := Options{HMACKey: key, HMACKeyID: "a"}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		for _, v := range []any{o, &o, []Options{o}} {
+			if got := fmt.Sprintf(verb, v); strings.Contains(got, key) || strings.Contains(got, fmt.Sprintf("%x", key)) {
+				t.Errorf("%s prints %s", verb, got)
+			}
+		}
+	}
+}
