@@ -1,0 +1,63 @@
+package evaluate
+
+import (
+	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
+)
+
+var (
+	readBlock    = row{enforcementv1.DecisionBlock, "filesystem.read.block", enforcementv1.SeverityHigh, ""}
+	readAllow    = row{enforcementv1.DecisionAllow, "filesystem.read.allow", enforcementv1.SeverityLow, ""}
+	writeBlock   = row{enforcementv1.DecisionBlock, "filesystem.write.block", enforcementv1.SeverityHigh, ""}
+	writeApprove = row{enforcementv1.DecisionRequireApproval, "filesystem.write.require_approval", enforcementv1.SeverityHigh, platformSecurity}
+	writeAllow   = row{enforcementv1.DecisionAllow, "filesystem.write.allow", enforcementv1.SeverityLow, ""}
+)
+
+var errNoFile = pipeline.Block("request.invalid", "target is empty; name the file that is to be read or written")
+
+// judgeRead and judgeWrite ask each row about every form before the next row, so
+// the strictest verdict wins whichever form it is of.
+
+func (s *Stage) judgeRead(p *policy, req *enforcementv1.EvaluateRequest) (pipeline.Decision, error) {
+	if req.Target == "" {
+		return pipeline.Decision{}, errNoFile
+	}
+	forms := s.place.formsOf(req.Target, req.Cwd, &p.blockRead)
+	if reason := matchForms(&p.blockRead, s.own.secret, &forms); reason != "" {
+		return readBlock.because(reason), nil
+	}
+	return readAllow.because("no pattern in filesystem.block_read matches the target"), nil
+}
+
+func (s *Stage) judgeWrite(p *policy, req *enforcementv1.EvaluateRequest) (pipeline.Decision, error) {
+	if req.Target == "" {
+		return pipeline.Decision{}, errNoFile
+	}
+	forms := s.place.formsOf(req.Target, req.Cwd, &p.blockWrite, &p.approveWrite)
+	if reason := matchForms(&p.blockWrite, s.own.all, &forms); reason != "" {
+		return writeBlock.because(reason), nil
+	}
+	if reason := matchForms(&p.approveWrite, nil, &forms); reason != "" {
+		return writeApprove.because(reason), nil
+	}
+	return writeAllow.because("no pattern in filesystem.block_write or filesystem.require_approval_write matches the target"), nil
+}
+
+// matchForms is the reason why a form of the target is on the list, or is one of
+// the runtime's own files; empty where none is.
+func matchForms(list *ruleList, own []string, forms *forms) string {
+	for i := 0; ; i++ {
+		form, ok := forms.at(i)
+		if !ok {
+			return ""
+		}
+		if n := list.match(form.text); n >= 0 {
+			return list.reason(form.subject(), n)
+		}
+		for _, path := range own {
+			if form.text == path || within(path, form.text) {
+				return form.subject() + " is one of the runtime's own files, which it keeps from those it judges; leave it alone"
+			}
+		}
+	}
+}

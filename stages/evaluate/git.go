@@ -1,0 +1,209 @@
+package evaluate
+
+import (
+	"strings"
+	"unicode"
+
+	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
+)
+
+var (
+	gitProtected  = row{enforcementv1.DecisionBlock, "git.protected_branch.block_direct_push", enforcementv1.SeverityHigh, ""}
+	gitUnresolved = row{enforcementv1.DecisionBlock, "git.push.unresolved", enforcementv1.SeverityHigh, ""}
+	gitAllow      = row{enforcementv1.DecisionAllow, "git.allow", enforcementv1.SeverityLow, ""}
+)
+
+// judgeGit keeps pushes from protected branches. Everything else is allowed.
+func judgeGit(p *policy, req *enforcementv1.EvaluateRequest) pipeline.Decision {
+	push, found := readPush(pipeline.Operation(req), req.Target)
+	if !found {
+		return gitAllow.because("the operation is no push")
+	}
+	if p.blockProtectedPushes {
+		for _, name := range push.names {
+			if branch := push.branch(name); branch != "" {
+				if i := p.protectedBranches.match(branch); i >= 0 {
+					return gitProtected.because(p.protectedBranches.reason("the branch "+quote(branch), i))
+				}
+			}
+		}
+	}
+	if push.unclear != "" {
+		return gitUnresolved.because("a push is judged by its destination, and " + push.unclear + "; name one branch")
+	}
+	return gitAllow.because("the push goes to one branch, which is not protected")
+}
+
+// A gitPush is a push as it was asked for.
+type gitPush struct {
+	names   []string // all that could name its destination
+	remote  string   // where it goes, if that was named
+	unclear string   // why the destination is not one plain branch; empty where it is one
+}
+
+// readPush reads a push out of an operation and its target, and reports whether
+// there is one. The words of a push may be spread over both in any way: "push"
+// and "main", "git push --force origin" and "HEAD:main", "push origin main" and
+// nothing.
+func readPush(operation, target string) (gitPush, bool) {
+	if strings.TrimSpace(operation) == "" {
+		operation, target = target, ""
+	}
+	said, aimed := gitWords(operation), gitWords(target)
+	rest, found := afterPush(said)
+	if !found {
+		if !strings.ContainsAny(operation, shellOperators) || !strings.Contains(strings.ToLower(operation), "push") {
+			return gitPush{}, false
+		}
+		names := strings.FieldsFunc(operation, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(shellOperators, r) })
+		return gitPush{names: append(names, aimed...), unclear: "the operation holds more than one command"}, true
+	}
+	if again, repeated := afterPush(aimed); repeated && len(aimed) > 1 {
+		aimed = again // the target repeats the operation
+	}
+
+	push := gitPush{}
+	flagsEnd := false
+	read := func(words []string) {
+		for i := 0; i < len(words); i++ {
+			switch w := words[i]; {
+			case w == "--":
+				flagsEnd = true
+			case flagsEnd || w[0] != '-':
+				push.names = append(push.names, w)
+			case w == "-o" || w == "--push-option":
+				i++ // its value
+			case !plainPushFlag(w):
+				push.doubt("the flag " + quote(w) + " can change it")
+			}
+		}
+	}
+	read(rest)
+	inOperation := len(push.names)
+	read(aimed)
+
+	destinations := push.names
+	if len(destinations) > 1 || inOperation == len(destinations) && inOperation == 1 || len(destinations) == 1 && isRemote(destinations[0]) {
+		push.remote, destinations = destinations[0], destinations[1:]
+	}
+	switch len(destinations) {
+	case 0:
+		push.doubt("none is named")
+	case 1:
+		if !plainBranch(push.branch(destinations[0])) {
+			push.doubt("this is not one plain branch")
+		}
+	default:
+		push.doubt("several are named")
+	}
+	return push, true
+}
+
+func (p *gitPush) doubt(why string) {
+	if p.unclear == "" {
+		p.unclear = why
+	}
+}
+
+// branch is the branch at the remote that a refspec or branch name leads to;
+// empty where it names none. A prefix that only says where the branch stands is
+// taken off, so that refs/heads/main and origin/main are main.
+func (p *gitPush) branch(refspec string) string {
+	name := strings.TrimPrefix(refspec, "+")
+	if i := strings.IndexByte(name, ':'); i >= 0 {
+		name = name[i+1:]
+	}
+	for {
+		bare := strings.TrimPrefix(strings.TrimPrefix(name, "refs/heads/"), "heads/")
+		if rest, ok := strings.CutPrefix(strings.TrimPrefix(bare, "refs/"), "remotes/"); ok {
+			if _, branch, ok := strings.Cut(rest, "/"); ok {
+				bare = branch
+			}
+		}
+		for _, remote := range [...]string{"origin", "upstream", p.remote} {
+			if within(remote, bare) {
+				bare = bare[len(remote)+1:]
+			}
+		}
+		if bare == name {
+			return name
+		}
+		name = bare
+	}
+}
+
+// plainBranch reports whether name can only be the name of one branch.
+func plainBranch(name string) bool {
+	if name == "" || name == "@" || strings.EqualFold(name, "HEAD") || strings.EqualFold(name, "FETCH_HEAD") {
+		return false
+	}
+	for _, part := range [...]string{"..", "//", "@{", "://"} {
+		if strings.Contains(name, part) {
+			return false
+		}
+	}
+	for _, prefix := range [...]string{"refs/", "tags/", "-", ".", "/"} {
+		if strings.HasPrefix(name, prefix) {
+			return false
+		}
+	}
+	if strings.HasSuffix(name, "/") || strings.HasSuffix(name, ".") {
+		return false
+	}
+	return !strings.ContainsFunc(name, func(r rune) bool {
+		return r <= ' ' || r == 0x7f || strings.ContainsRune(`~^:?*[\{`, r) || strings.ContainsRune(shellOperators, r)
+	})
+}
+
+// isRemote reports whether a word that stands alone names a remote rather than a
+// branch.
+func isRemote(name string) bool {
+	return name == "origin" || name == "upstream" || strings.Contains(name, "://") ||
+		strings.Contains(name, "@") && strings.Contains(name, ":")
+}
+
+// afterPush is what follows the word push, and whether the words are a push. A
+// "git" before it and the flags of git itself are passed over.
+func afterPush(words []string) ([]string, bool) {
+	if len(words) > 0 && strings.EqualFold(words[0], "git") {
+		words = words[1:]
+	}
+	for len(words) > 0 && strings.HasPrefix(words[0], "-") {
+		takesValue := holdsFold([]string{"-c", "--git-dir", "--work-tree", "--namespace", "--config-env", "--exec-path", "--super-prefix"}, words[0])
+		words = words[1:]
+		if takesValue && len(words) > 0 {
+			words = words[1:]
+		}
+	}
+	if len(words) == 0 || !holdsFold([]string{"push", "git-push", "git_push"}, words[0]) {
+		return nil, false
+	}
+	return words[1:], true
+}
+
+// plainPushFlag reports whether a flag leaves the destination of a push as its
+// words say. What it does not know may name further destinations.
+func plainPushFlag(flag string) bool {
+	if len(flag) > 1 && flag[1] != '-' {
+		return strings.Trim(flag[1:], "fuqvnd46") == ""
+	}
+	name, _, _ := strings.Cut(flag, "=")
+	switch name {
+	case "--force", "--no-force", "--force-with-lease", "--no-force-with-lease", "--force-if-includes", "--no-force-if-includes",
+		"--set-upstream", "--delete", "--quiet", "--verbose", "--dry-run", "--porcelain", "--progress", "--no-progress",
+		"--verify", "--no-verify", "--atomic", "--no-atomic", "--thin", "--no-thin", "--signed", "--no-signed",
+		"--tags", "--follow-tags", "--no-follow-tags", "--ipv4", "--ipv6", "--push-option":
+		return true
+	}
+	return false
+}
+
+// gitWords splits a text into its words. Quotes and backslashes go: no branch is
+// plain with them.
+func gitWords(text string) []string {
+	if strings.ContainsAny(text, `'"\`) {
+		text = strings.NewReplacer(`'`, "", `"`, "", `\`, "").Replace(text)
+	}
+	return strings.Fields(text)
+}
