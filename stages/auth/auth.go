@@ -22,6 +22,7 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/keys"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
 )
 
@@ -64,12 +65,13 @@ func (o Options) Files() []pipeline.File {
 // Format writes the names of the options that are set, whatever the verb: a key
 // must not get into a log by way of %v.
 func (o Options) Format(f fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(f, "auth options %s", strings.Join(append(o.hmac(), o.oidc()...), ", "))
+	names := append(set(option{"hmac_key", o.HMACKey}, option{"hmac_key_file", o.HMACKeyFile}, option{"hmac_key_id", o.HMACKeyID}), o.oidc()...)
+	_, _ = fmt.Fprintf(f, "auth options %s", strings.Join(names, ", "))
 }
 
-// hmac lists the options that are set of those about HMAC.
-func (o Options) hmac() []string {
-	return set(option{"hmac_key", o.HMACKey}, option{"hmac_key_file", o.HMACKeyFile}, option{"hmac_key_id", o.HMACKeyID})
+// hmac is where the HMAC key comes from.
+func (o Options) hmac() keys.Source {
+	return keys.Source{Option: "hmac_key", Key: o.HMACKey, File: o.HMACKeyFile, ID: o.HMACKeyID}
 }
 
 // oidc lists the options that are set of those about OIDC.
@@ -112,7 +114,7 @@ func New(o Options, env pipeline.Env) (*Stage, error) {
 	if names := o.oidc(); names != nil {
 		faults = multierror.Append(faults, fmt.Errorf("%s: OIDC runner authentication is not available yet; leave it out, and set hmac_key_file to have runners sign", strings.Join(names, ", ")))
 	}
-	if o.hmac() != nil {
+	if o.hmac().Set() {
 		h, err := newHMACVerifier(o, log)
 		if err != nil {
 			faults = multierror.Append(faults, err)

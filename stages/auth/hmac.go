@@ -12,15 +12,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/go-multierror"
 
 	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
 )
-
-// leastKey is the length from which on a key is not warned about: that of the
-// hash.
-const leastKey = sha256.Size
 
 // SignHMAC makes the runner authentication of an identity with a key that the
 // daemon holds too. keyID may be empty; the daemon may ask for one. The error
@@ -62,27 +57,12 @@ type hmacState struct {
 
 // newHMACVerifier makes a verifier of the options. The error holds every fault.
 func newHMACVerifier(o Options, log hclog.Logger) (*hmacVerifier, error) {
-	var faults *multierror.Error
-	key := []byte(o.HMACKey)
-	switch {
-	case o.HMACKey != "" && o.HMACKeyFile != "":
-		faults = multierror.Append(faults, errors.New("hmac_key and hmac_key_file are both set; leave one of them out"))
-	case o.HMACKeyFile != "":
-		var err error
-		if key, err = readKeyFile(o.HMACKeyFile, log); err != nil {
-			faults = multierror.Append(faults, fmt.Errorf("hmac_key_file: %w", err))
-		}
-	case o.HMACKey == "":
-		faults = multierror.Append(faults, errors.New("hmac_key_id is set and there is no key; set hmac_key_file"))
-	}
-	if hasControl(o.HMACKeyID) || !utf8.ValidString(o.HMACKeyID) {
-		faults = multierror.Append(faults, errors.New("hmac_key_id holds a control character or invalid UTF-8; use letters, digits, \"-\" and \"_\""))
-	}
-	if err := faults.ErrorOrNil(); err != nil {
+	key, warnings, err := o.hmac().Load()
+	if err != nil {
 		return nil, err
 	}
-	if len(key) < leastKey {
-		log.Warn("the runner authentication key is short, so it can be guessed; make one with: openssl rand -hex 32", "bytes", len(key), "recommended", leastKey)
+	for _, warning := range warnings {
+		log.Warn(warning)
 	}
 	v := &hmacVerifier{keyID: o.HMACKeyID, proof: "hmac/" + o.HMACKeyID}
 	v.pool.New = func() any { return &hmacState{mac: hmac.New(sha256.New, key)} }
