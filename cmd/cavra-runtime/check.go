@@ -1,0 +1,20 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// check prints the chain that the configuration makes, or every fault of it. It
+// opens nothing that a running daemon uses.
+func check(c *cli, stdout, stderr io.Writer) int {
+	cfg, chain, err := assemble(c, true, func(l logConfig) hclog.Logger { return newLogger(l, stderr) })
+	if err != nil {
+		return fail(stderr, "the configuration is faulty", err)
+	}
+	defer chain.Close()
+	fmt.Fprintf(stdout, "chain      %s\nsocket     %s\nworkspace  %s\n", chain, cfg.file.Server.Socket, cfg.file.Workspace)
+	return exitOK
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+const description = `Decides before an agent or a CI runner acts, and records the decision.
+
+Without a mode it reads one request from --input, judges it in process and prints the decision.
+An empty variable counts as unset. Prefer a variable or a key file to a key flag: a command line can be read by others on the host.`
+
+// cli is the command line. Every value is read as text and checked later, so
+// that no message of the parser can print a key.
+type cli struct {
+	Serve          bool   `group:"Modes" xor:"mode" help:"Run the daemon on --socket."`
+	Daemon         bool   `group:"Modes" xor:"mode" help:"Send the request of --input to the daemon on --socket and print its decision."`
+	VerifyEvidence bool   `group:"Modes" xor:"mode" help:"Verify the log of --evidence-log and print a report. Exit codes: 0 valid, 1 not valid, 3 valid so far while a writer is at work."`
+	Check          bool   `group:"Modes" xor:"mode" help:"Print the effective chain and every fault of configuration and policy."`
+	Lifecycle      string `group:"Modes" xor:"mode" placeholder:"start|status|stop" help:"Start, look at or stop a daemon in the background. ${later}"`
+	Version        bool   `group:"Modes" xor:"mode" help:"Print the version."`
+
+	Input            string `default:"-" placeholder:"FILE" help:"Where the request is read from; - is standard input."`
+	Socket           string `placeholder:"PATH" help:"The daemon's socket. Default: .cavra/cavra-runtime.sock"`
+	PID              string `name:"pid" placeholder:"FILE" help:"The daemon's pid file. Default: the socket's path and .pid"`
+	LifecycleTimeout string `default:"5s" placeholder:"DURATION" help:"How long --lifecycle waits. ${later}"`
+
+	Config    string `group:"Configuration" placeholder:"FILE" help:"YAML or JSON: the stages in order with their options, and the server's limits. Flags and variables win."`
+	Workspace string `group:"Configuration" placeholder:"DIR" help:"What relative targets are taken against where a request names no cwd. Default: the directory the runtime was started in"`
+	LogLevel  string `group:"Configuration" placeholder:"LEVEL" help:"trace, debug, info, warn or error. Default: info for the daemon, error otherwise"`
+	LogJSON   bool   `group:"Configuration" name:"log-json" help:"Log in JSON."`
+
+	Policy      string `group:"Policy" placeholder:"FILE" help:"A compiled policy that judges every request. Default: the built-in packs"`
+	PolicyPacks string `group:"Policy" placeholder:"A,B" help:"The built-in packs that a request may pick; the first is the default. Default: all of them"`
+	Registry    string `group:"Policy" placeholder:"FILE" help:"The trust registry of MCP servers."`
+
+	EvidenceLog          string `group:"Evidence" placeholder:"FILE" help:"Where decisions are recorded."`
+	EvidenceSync         string `group:"Evidence" placeholder:"MODE" help:"always (a decision is durable before it is answered), interval or off. Default: always"`
+	EvidenceSigningKey   string `group:"Evidence" env:"CAVRA_DAEMON_EVIDENCE_HMAC_KEY" placeholder:"KEY" help:"The HMAC key that signs records."`
+	EvidenceSigningKeyID string `group:"Evidence" env:"CAVRA_DAEMON_EVIDENCE_KEY_ID" name:"evidence-signing-key-id" placeholder:"ID" help:"Names that key."`
+
+	RunnerAuthKey           string `group:"Runner authentication" env:"CAVRA_RUNNER_AUTH_HMAC_KEY" placeholder:"KEY" help:"The HMAC key of runners: the daemon checks with it, a client signs with it."`
+	RunnerAuthKeyID         string `group:"Runner authentication" env:"CAVRA_RUNNER_AUTH_KEY_ID" name:"runner-auth-key-id" placeholder:"ID" help:"Names that key."`
+	RunnerAuthClaims        string `group:"Runner authentication" placeholder:"FILE" help:"The RunnerIdentity that a client signs, as JSON."`
+	RunnerAuthOIDCToken     string `group:"Runner authentication" env:"CAVRA_RUNNER_AUTH_OIDC_TOKEN" name:"runner-auth-oidc-token" placeholder:"JWT" help:"${later}"`
+	RunnerAuthOIDCTokenFile string `group:"Runner authentication" env:"CAVRA_RUNNER_AUTH_OIDC_TOKEN_FILE" name:"runner-auth-oidc-token-file" placeholder:"FILE" help:"${later}"`
+	RunnerOIDCIssuer        string `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_ISSUER" name:"runner-oidc-issuer" placeholder:"URL" help:"${later}"`
+	RunnerOIDCAudience      string `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_AUDIENCE" name:"runner-oidc-audience" placeholder:"NAME" help:"${later}"`
+	RunnerOIDCJWKS          string `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_JWKS" name:"runner-oidc-jwks" placeholder:"FILE" help:"${later}"`
+	RunnerOIDCJWKSURL       string `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_JWKS_URL" name:"runner-oidc-jwks-url" placeholder:"URL" help:"${later}"`
+}
+
+// later is said of what the contract names and this version does not do yet.
+const later = "Not available in this version."
+
+// parse reads the command line and the environment. done means that the program
+// ends with code: after --help, or after a usage error.
+func parse(args []string, stdout, stderr io.Writer) (c *cli, code int, done bool) {
+	c = &cli{}
+	type exit int
+	parser, err := kong.New(c,
+		kong.Name("cavra-runtime"),
+		kong.Description(description),
+		kong.Vars{"later": later},
+		kong.Writers(stdout, stderr),
+		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100}),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+	)
+	if err != nil {
+		panic(err) // the struct above is wrong
+	}
+	unsetEmpty(parser.Model.Flags)
+	defer func() {
+		if p := recover(); p != nil {
+			e, ok := p.(exit)
+			if !ok {
+				panic(p)
+			}
+			code, done = int(e), true
+		}
+	}()
+	if _, err := parser.Parse(args); err != nil {
+		fmt.Fprintf(stderr, "cavra-runtime: %s\ncavra-runtime --help lists the flags.\n", usageFault(err))
+		return nil, exitUsage, true
+	}
+	if fault := c.fault(); fault != "" {
+		fmt.Fprintf(stderr, "cavra-runtime: %s\n", fault)
+		return nil, exitUsage, true
+	}
+	return c, exitOK, false
+}
+
+// unsetEmpty removes the flags' variables that are set to nothing, since kong
+// takes them for values.
+func unsetEmpty(flags []*kong.Flag) {
+	for _, f := range flags {
+		for _, name := range f.Envs {
+			if v, set := os.LookupEnv(name); set && v == "" {
+				_ = os.Unsetenv(name)
+			}
+		}
+	}
+}
+
+// usageFault words an error of the parser. Whatever kong says of a value is left
+// out: the value could be a key.
+func usageFault(err error) string {
+	msg := err.Error()
+	switch flag, _, found := strings.Cut(msg, ":"); {
+	case strings.HasPrefix(msg, "unknown flag "), strings.Contains(msg, "can't be used together"):
+		return msg
+	case strings.HasPrefix(msg, "unexpected argument"):
+		return "there is an argument that belongs to no flag; every value follows its flag, as in --input FILE"
+	case found && strings.HasPrefix(flag, "--") && !strings.ContainsAny(flag, " ="):
+		return flag + " needs a value, as in " + flag + "=VALUE"
+	}
+	return "the command line cannot be read"
+}
+
+// fault finds what is wrong with the flags together, or asks for what this
+// version cannot do.
+func (c *cli) fault() string {
+	switch {
+	case c.Lifecycle != "":
+		return "--lifecycle is not available in this version; run --serve in the background or under a service manager"
+	case c.VerifyEvidence && c.EvidenceLog == "" && c.Config == "":
+		return "--verify-evidence needs --evidence-log FILE, or --config FILE that names one"
+	case c.asks() && (c.RunnerAuthOIDCToken != "" || c.RunnerAuthOIDCTokenFile != ""):
+		return "OIDC tokens are not available in this version; sign with CAVRA_RUNNER_AUTH_HMAC_KEY and --runner-auth-claims, and unset --runner-auth-oidc-token, --runner-auth-oidc-token-file and their variables"
+	case c.asks() && c.RunnerAuthClaims != "" && c.RunnerAuthKey == "":
+		return "--runner-auth-claims says who the runner is, and nothing proves it; set CAVRA_RUNNER_AUTH_HMAC_KEY"
+	}
+	return ""
+}
+
+// asks reports whether the mode sends a request of --input.
+func (c *cli) asks() bool { return !c.Serve && !c.VerifyEvidence && !c.Check && !c.Version }

@@ -1,0 +1,392 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/conn"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/document"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
+)
+
+// fileConfig is what the file of --config may hold. Flags and variables win over
+// it.
+type fileConfig struct {
+	Server serverConfig `json:"server"`
+	// Workspace is the directory that relative targets are taken against where a
+	// request names no cwd. Default: the directory the runtime was started in.
+	Workspace string    `json:"workspace"`
+	Log       logConfig `json:"log"`
+	// Stages lists the stages in order: a name, or a name with its options.
+	// Default: decode, auth, evaluate, redact, evidence.
+	Stages []*document.Node `json:"stages"`
+}
+
+// serverConfig bounds what clients can ask of the daemon.
+type serverConfig struct {
+	Socket string `json:"socket"`
+	PID    string `json:"pid"`
+	// MaxRequestBytes is the size of the largest request. Default: 1MiB.
+	MaxRequestBytes document.Bytes `json:"max_request_bytes"`
+	// MaxDepth is how deep a request may nest. Default: 64.
+	MaxDepth int `json:"max_depth"`
+	// ReadTimeout is the time for the whole of a request to arrive. Default: 5s.
+	ReadTimeout time.Duration `json:"read_timeout"`
+	// MaxConnections is how many connections are served at once. Default: 1024.
+	MaxConnections int `json:"max_connections"`
+	// MaxConnectionsPerUID is how many of them one user may hold. Default: 1024.
+	MaxConnectionsPerUID int `json:"max_connections_per_uid"`
+	// MaxBytesInFlight is how much memory requests may take at once. Default: 32MiB.
+	MaxBytesInFlight document.Bytes `json:"max_bytes_in_flight"`
+	// AllowedUIDs are the users who may ask. Default: the daemon's own and root.
+	AllowedUIDs []uint32 `json:"allowed_uids"`
+}
+
+type logConfig struct {
+	Level string `json:"level"` // trace, debug, info, warn or error; default: info
+	JSON  bool   `json:"json"`
+}
+
+// A configuration is the file and the flags over it, read and checked, with
+// every stage prepared and none built.
+type configuration struct {
+	file   fileConfig
+	source string // the file's path, or empty
+	stages []preparedStage
+}
+
+type preparedStage struct {
+	name   string
+	faulty bool // its options hold faults, so it cannot be built
+	pipeline.Prepared
+}
+
+// configure reads the configuration. The error holds every fault of the file and
+// of the flags at once; the configuration is usable as far as it could be read.
+func configure(c *cli) (*configuration, error) {
+	cfg := &configuration{source: c.Config}
+	var faults []error
+	if c.Config != "" {
+		faults = append(faults, readInto(c.Config, &cfg.file))
+	}
+	set := func(into *string, flag string) {
+		if flag != "" {
+			*into = flag
+		}
+	}
+	set(&cfg.file.Server.Socket, c.Socket)
+	set(&cfg.file.Server.PID, c.PID)
+	set(&cfg.file.Workspace, c.Workspace)
+	set(&cfg.file.Log.Level, c.LogLevel)
+	cfg.file.Log.JSON = cfg.file.Log.JSON || c.LogJSON
+	if cfg.file.Log.Level == "" {
+		cfg.file.Log.Level = "info"
+		if !c.Serve {
+			cfg.file.Log.Level = "error" // beside a decision, warnings about a daemon are noise
+		}
+	}
+	faults = append(faults, cfg.applyDefaults()...)
+	faults = append(faults, cfg.prepareStages(c.stageFlags())...)
+	return cfg, document.Join(faults...)
+}
+
+func readInto(path string, into any) error {
+	text, err := document.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return document.Read(path, text, into)
+}
+
+// applyDefaults fills what neither the file nor a flag says, and checks what they
+// do say.
+func (cfg *configuration) applyDefaults() (faults []error) {
+	s := &cfg.file.Server
+	if s.Socket == "" {
+		s.Socket = conn.DefaultSocket
+	}
+	if s.PID == "" {
+		s.PID = s.Socket + ".pid"
+	}
+	if !slices.Contains(logLevels, cfg.file.Log.Level) {
+		faults = append(faults, errors.New("the log level must be one of "+strings.Join(logLevels, ", ")))
+		cfg.file.Log.Level = "error"
+	}
+	for _, bound := range []struct {
+		name  string
+		value int64
+	}{
+		{"max_request_bytes", int64(s.MaxRequestBytes)}, {"max_depth", int64(s.MaxDepth)}, {"read_timeout", int64(s.ReadTimeout)},
+		{"max_connections", int64(s.MaxConnections)}, {"max_connections_per_uid", int64(s.MaxConnectionsPerUID)},
+		{"max_bytes_in_flight", int64(s.MaxBytesInFlight)},
+	} {
+		if bound.value < 0 {
+			faults = append(faults, fmt.Errorf("%s: server.%s is negative; write a number over 0, or leave it out for the default", cfg.source, bound.name))
+		}
+	}
+	if cfg.file.Workspace == "" {
+		cfg.file.Workspace = "."
+	}
+	workspace, err := filepath.Abs(cfg.file.Workspace)
+	if err == nil {
+		var info os.FileInfo
+		if info, err = os.Stat(workspace); err == nil && !info.IsDir() {
+			err = errors.New("it is not a directory")
+		}
+	}
+	if err != nil {
+		faults = append(faults, fmt.Errorf("the workspace cannot be used: %w; name an existing directory with --workspace", err))
+	}
+	cfg.file.Workspace = workspace
+	return faults
+}
+
+var logLevels = []string{"trace", "debug", "info", "warn", "error"}
+
+// A stageFlag is one option of a stage that came from a flag or its variable.
+type stageFlag struct {
+	flag, stage, option string
+	value               any
+	instead             string // the option of the file that this one takes the place of
+}
+
+// layer is the flag as options of its stage.
+func (f stageFlag) layer() *document.Node {
+	options := map[string]any{f.option: f.value}
+	if f.instead != "" {
+		options[f.instead] = ""
+	}
+	return document.Value(f.flag, options)
+}
+
+// stageFlags are the options of stages that the command line sets.
+func (c *cli) stageFlags() []stageFlag {
+	all := []stageFlag{
+		{"--policy", "evaluate", "policy", c.Policy, ""},
+		{"--registry", "evaluate", "registry", c.Registry, ""},
+		{"--evidence-log", "evidence", "log", c.EvidenceLog, ""},
+		{"--evidence-sync", "evidence", "sync", c.EvidenceSync, ""},
+		{"--evidence-signing-key", "evidence", "signing_key", c.EvidenceSigningKey, "signing_key_file"},
+		{"--evidence-signing-key-id", "evidence", "signing_key_id", c.EvidenceSigningKeyID, ""},
+		{"--runner-auth-key", "auth", "hmac_key", c.RunnerAuthKey, "hmac_key_file"},
+		{"--runner-auth-key-id", "auth", "hmac_key_id", c.RunnerAuthKeyID, ""},
+		{"--runner-oidc-issuer", "auth", "oidc_issuer", c.RunnerOIDCIssuer, ""},
+		{"--runner-oidc-audience", "auth", "oidc_audience", c.RunnerOIDCAudience, ""},
+		{"--runner-oidc-jwks", "auth", "oidc_jwks", c.RunnerOIDCJWKS, ""},
+		{"--runner-oidc-jwks-url", "auth", "oidc_jwks_url", c.RunnerOIDCJWKSURL, ""},
+	}
+	all = slices.DeleteFunc(all, func(f stageFlag) bool { return f.value == "" })
+	if c.PolicyPacks != "" {
+		var packs []string
+		for _, name := range strings.Split(c.PolicyPacks, ",") {
+			packs = append(packs, strings.TrimSpace(name))
+		}
+		all = append(all, stageFlag{"--policy-packs", "evaluate", "policy_packs", packs, ""})
+	}
+	return all
+}
+
+// prepareStages reads the options of every stage of the chain.
+func (cfg *configuration) prepareStages(flags []stageFlag) (faults []error) {
+	fault := func(err error) { faults = append(faults, err) }
+	listed, errs := cfg.listed()
+	faults = append(faults, errs...)
+
+	limits := map[string]any{}
+	if n := cfg.file.Server.MaxRequestBytes; n > 0 {
+		limits["max_bytes"] = int64(n)
+	}
+	if n := cfg.file.Server.MaxDepth; n > 0 {
+		limits["max_depth"] = n
+	}
+	for _, l := range listed {
+		factory, known := stages[l.name]
+		if !known {
+			fault(l.fault(fmt.Sprintf("there is no stage of that name; %s", suggestStage(l.name))))
+			continue
+		}
+		var layers []*document.Node
+		if l.name == "decode" && len(limits) > 0 {
+			layers = append(layers, document.Value("server", limits))
+		}
+		layers = append(layers, l.options)
+		for _, f := range flags {
+			if f.stage == l.name {
+				layers = append(layers, f.layer())
+			}
+		}
+		prepared, err := factory(layers...)
+		fault(err)
+		cfg.stages = append(cfg.stages, preparedStage{l.name, err != nil, prepared})
+	}
+	for _, f := range flags {
+		if !slices.ContainsFunc(listed, func(l listedStage) bool { return l.name == f.stage }) {
+			fault(fmt.Errorf("%s is set, and the chain holds no stage %s to use it; list %s under stages, or unset the flag and its variable", f.flag, f.stage, f.stage))
+		}
+	}
+	return faults
+}
+
+// A listedStage is one entry of stages in the configuration.
+type listedStage struct {
+	name    string
+	options *document.Node // nil where there are none
+	fault   func(problem string) error
+}
+
+// listed reads the list of stages: each a name, or a map of one name to options.
+func (cfg *configuration) listed() (listed []listedStage, faults []error) {
+	if cfg.file.Stages == nil {
+		for _, name := range defaultStages {
+			listed = append(listed, listedStage{name: name})
+		}
+		return listed, nil
+	}
+	for _, node := range cfg.file.Stages {
+		switch members := node.Members(); {
+		case node.Kind() == document.String:
+			listed = append(listed, listedStage{node.Text(), nil, func(p string) error { return node.Fault("%s", p) }})
+		case node.Kind() == document.Map && len(members) == 1:
+			m := members[0]
+			entry := listedStage{m.Key, m.Value(), func(p string) error { return m.Fault("%s", p) }}
+			if entry.options.Kind() == document.Null { // "- decode:" without options
+				entry.options = nil
+			}
+			listed = append(listed, entry)
+		default:
+			faults = append(faults, node.Fault("a stage is written as its name, or as its name and a map of options, each in an entry of its own"))
+		}
+	}
+	return listed, faults
+}
+
+func suggestStage(name string) string {
+	var known []string
+	for n := range stages {
+		known = append(known, n)
+	}
+	slices.Sort(known)
+	if near := document.Nearest(name, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return "there are " + strings.Join(known, ", ")
+}
+
+// assemble reads the configuration and makes the chain. The error holds every
+// fault of the configuration, the policy and the order that can be seen at once.
+// A dry run opens nothing that a running daemon uses.
+func assemble(c *cli, dryRun bool, log func(logConfig) hclog.Logger) (*configuration, *pipeline.Chain, error) {
+	cfg, fault := configure(c)
+	// With faults in the configuration the stages are still built, dry, to find
+	// theirs.
+	chain, err := cfg.build(log(cfg.file.Log), dryRun || fault != nil)
+	if err = document.Join(fault, err); err != nil {
+		if chain != nil {
+			_ = chain.Close()
+		}
+		return cfg, nil, err
+	}
+	return cfg, chain, nil
+}
+
+// build makes the chain.
+func (cfg *configuration) build(log hclog.Logger, dryRun bool) (*pipeline.Chain, error) {
+	env := pipeline.Env{Workspace: cfg.file.Workspace, Files: cfg.ownFiles(log), DryRun: dryRun}
+	var (
+		built       []pipeline.Stage
+		faults      []error
+		defaultPack func() string
+	)
+	for _, p := range cfg.stages {
+		if p.faulty {
+			continue
+		}
+		env.Log = log.Named(p.name)
+		stage, err := p.Build(env)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		built = append(built, stage)
+		if policy, ok := stage.(interface{ DefaultPolicyPack() string }); ok {
+			defaultPack = policy.DefaultPolicyPack
+		}
+	}
+	if len(built) == len(cfg.stages) {
+		chain, err := pipeline.New(built, pipeline.Options{Log: log, DefaultPolicyPack: defaultPack})
+		if err == nil {
+			return chain, nil
+		}
+		faults = append(faults, err)
+	}
+	closeStages(built)
+	return nil, document.Join(faults...)
+}
+
+// closeStages releases what stages hold that never came to be a chain.
+func closeStages(built []pipeline.Stage) {
+	for _, s := range slices.Backward(built) {
+		if closer, ok := s.(interface{ Close() error }); ok {
+			_ = closer.Close() // the fault that brought us here is the one to report
+		}
+	}
+}
+
+// ownFiles are the files that the runtime relies on, to be kept from those who
+// ask: the socket's directory, the configuration, and what the stages name.
+func (cfg *configuration) ownFiles(log hclog.Logger) []pipeline.File {
+	var files []pipeline.File
+	add := func(path string, secret bool) {
+		if abs, err := filepath.Abs(path); err == nil && path != "" {
+			files = append(files, pipeline.File{Path: abs, Secret: secret})
+		}
+	}
+	socket := cfg.file.Server.Socket
+	if dir, err := filepath.Abs(filepath.Dir(socket)); err == nil && !covers(dir, cfg.file.Workspace) {
+		add(dir, false)
+	} else {
+		// Protecting the directory would protect the whole workspace.
+		log.Warn("the socket stands in the workspace or above it, so only its own files are protected; a directory of its own, as .cavra/, is safer", "socket", socket)
+		for _, suffix := range []string{"", ".lock", ".ctl"} {
+			add(socket+suffix, false)
+		}
+	}
+	add(cfg.file.Server.PID, false)
+	add(cfg.source, false)
+	for _, p := range cfg.stages {
+		for _, f := range p.Files() {
+			add(f.Path, f.Secret)
+		}
+	}
+	return files
+}
+
+// covers reports whether the directory dir is path or an ancestor of it.
+func covers(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// limits bound the reading of one request.
+func (cfg *configuration) limits() conn.Limits {
+	s := cfg.file.Server
+	return conn.Limits{RequestBytes: int(s.MaxRequestBytes), Depth: s.MaxDepth, ReadTimeout: s.ReadTimeout}
+}
+
+// server is the daemon's server; what the configuration leaves out has the
+// defaults of package conn.
+func (cfg *configuration) server(chain *pipeline.Chain, log hclog.Logger) *conn.Server {
+	s := cfg.file.Server
+	return &conn.Server{
+		Chain: chain, Limits: cfg.limits(), Log: log.Named("conn"),
+		MaxConnections: s.MaxConnections, MaxConnectionsPerUser: s.MaxConnectionsPerUID,
+		MaxBytesInFlight: int64(s.MaxBytesInFlight), AllowedUsers: s.AllowedUIDs,
+	}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/conn"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/document"
+	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/stages/auth"
+)
+
+// askDaemon sends the request of --input to the daemon and prints its decision.
+// The bytes go as they are, so that the daemon answers a malformed request as it
+// would any other client.
+func askDaemon(ctx context.Context, c *cli, stdin io.Reader, stdout, stderr io.Writer) int {
+	socket, err := c.socket()
+	if err != nil {
+		return fail(stderr, "the request is not sent", err)
+	}
+	raw, err := readRaw(c, stdin)
+	if err != nil {
+		return fail(stderr, "the request is not sent", err)
+	}
+	client := conn.Client{Socket: socket}
+	resp, err := client.EvaluateBytes(ctx, raw)
+	if err != nil {
+		return fail(stderr, "there is no decision, which is to be taken as a block", err)
+	}
+	if _, err := stdout.Write(append(resp.AppendJSON(nil), '\n')); err != nil {
+		return fail(stderr, "the decision cannot be printed", err)
+	}
+	return exitOK
+}
+
+// socket is where the daemon listens: what the flag says, else the
+// configuration, of which a client needs no more.
+func (c *cli) socket() (string, error) {
+	if c.Socket != "" || c.Config == "" {
+		return c.Socket, nil
+	}
+	var file fileConfig
+	err := readInto(c.Config, &file)
+	return file.Server.Socket, err
+}
+
+// maxInput bounds what a client reads; whether the daemon takes as much is the
+// daemon's to say.
+const maxInput = 64 << 20
+
+// readRaw reads the whole of --input and signs it where that is asked for.
+func readRaw(c *cli, stdin io.Reader) ([]byte, error) {
+	in, err := openInput(c.Input, stdin)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	raw, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the request cannot be read: %w", err)
+	case len(raw) > maxInput:
+		return nil, fmt.Errorf("the request is larger than %v; send less", document.Bytes(maxInput))
+	case c.RunnerAuthClaims != "":
+		return sign(c, raw)
+	}
+	return raw, nil
+}
+
+// openInput opens the file of --input, or standard input for "-".
+func openInput(path string, stdin io.Reader) (io.ReadCloser, error) {
+	if path == "-" {
+		return io.NopCloser(stdin), nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("the request cannot be read: %w; name the file with --input", err)
+	}
+	return f, nil
+}
+
+// sign puts the runner's identity and its proof into a request. One that cannot
+// be decoded is left as it is, for the daemon to refuse.
+func sign(c *cli, raw []byte) ([]byte, error) {
+	req, err := enforcementv1.DecodeRequest(raw)
+	if err != nil {
+		var malformed *enforcementv1.DecodeError
+		if errors.As(err, &malformed) {
+			return raw, nil
+		}
+		return nil, err
+	}
+	text, err := document.ReadFile(c.RunnerAuthClaims)
+	if err != nil {
+		return nil, fmt.Errorf("the runner's claims cannot be read: %w; name the file with --runner-auth-claims", err)
+	}
+	var identity enforcementv1.RunnerIdentity
+	if err := document.Read(c.RunnerAuthClaims, text, &identity); err != nil {
+		return nil, err
+	}
+	if req.RunnerAuth, err = auth.SignHMAC([]byte(c.RunnerAuthKey), c.RunnerAuthKeyID, identity); err != nil {
+		return nil, err
+	}
+	return req.AppendJSON(nil), nil
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// The scripts run the command as its users do: real processes, real sockets,
+// the real nc where it is installed.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"cavra-runtime": main, "echo-daemon": echoDaemon})
+}
+
+func TestEndToEnd(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "../../testdata/e2e",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			// Secrets that a script uses are drawn for it; $SECRET never reaches
+			// any output, which the script checks with "nosecret".
+			key := make([]byte, 32)
+			rand.Read(key)
+			env.Setenv("SECRET", hex.EncodeToString(key))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"await":    await,
+			"exits":    exits,
+			"nosecret": noSecret,
+		},
+	})
+}
+
+// await SOCKET waits until somebody answers there. It connects and hangs up,
+// which is no request and leaves no record.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await SOCKET")
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		c, err := net.Dial("unix", ts.MkAbs(args[0]))
+		if err == nil {
+			c.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("nobody answers at %s: %v", args[0], err)
+		}
+		time.Sleep(5 * time.Millisecond) // between two looks at the condition
+	}
+}
+
+// exits CODE COMMAND… runs a command that must end with the exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND ARG…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("%s ended with %d, want %d", args[1], got, want)
+	}
+}
+
+// nosecret looks for $SECRET in every file of the script's directory and in the
+// output of the last command.
+func noSecret(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: nosecret")
+	}
+	secret := ts.Getenv("SECRET")
+	for _, name := range []string{"stdout", "stderr"} {
+		if strings.Contains(ts.ReadFile(name), secret) {
+			ts.Fatalf("%s holds the secret", name)
+		}
+	}
+	ts.Check(filepath.WalkDir(ts.Getenv("WORK"), func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || strings.HasPrefix(filepath.Base(path), "secret") {
+			return err
+		}
+		if b, err := os.ReadFile(path); err != nil {
+			return err
+		} else if strings.Contains(string(b), secret) {
+			ts.Fatalf("%s holds the secret", path)
+		}
+		return nil
+	}))
+}

@@ -1,0 +1,53 @@
+// Command cavra-runtime answers, before an AI agent or a CI runner acts, whether
+// it may: allow, require_approval or block; and records what it answered.
+//
+// It has one mode per file: serve.go is the daemon, daemon.go the client of it,
+// once.go judges one request in process, verify.go checks an evidence log, and
+// check.go explains a configuration. stages.go lists the stages that a
+// configuration can name.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes, the same in every mode.
+const (
+	exitOK      = 0 // done; in an evaluation mode whatever the decision
+	exitFailed  = 1 // no decision, an invalid log, a faulty configuration
+	exitUsage   = 2 // the command line is wrong
+	exitWriting = 3 // the log is valid so far, but a writer is at work on its last line
+)
+
+func main() {
+	hardenProcess() // first: keys stand in the environment
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is main without the process around it.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	cli, code, done := parse(args, stdout, stderr)
+	if done {
+		return code
+	}
+	switch {
+	case cli.Version:
+		return printVersion(stdout)
+	case cli.VerifyEvidence:
+		return verifyEvidence(cli, stdout, stderr)
+	case cli.Daemon:
+		return askDaemon(ctx, cli, stdin, stdout, stderr)
+	case cli.Check:
+		return check(cli, stdout, stderr)
+	case cli.Serve:
+		return serve(ctx, cli, stderr)
+	}
+	return once(ctx, cli, stdin, stdout, stderr)
+}

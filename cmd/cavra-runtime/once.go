@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/conn"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
+)
+
+// once judges one request in process and prints the decision. A request that
+// cannot be read is answered with its block, as on the wire.
+func once(ctx context.Context, c *cli, stdin io.Reader, stdout, stderr io.Writer) int {
+	cfg, chain, err := assemble(c, false, func(l logConfig) hclog.Logger { return newLogger(l, stderr) })
+	if err != nil {
+		return fail(stderr, "the request cannot be judged", err)
+	}
+	code := exitOK
+	x, err := readInput(c, stdin, cfg.limits())
+	if err != nil {
+		code = fail(stderr, "there is no decision", err)
+	} else {
+		resp := chain.Run(ctx, x)
+		if _, err := stdout.Write(append(resp.AppendJSON(nil), '\n')); err != nil {
+			code = fail(stderr, "the decision cannot be printed", err)
+		}
+	}
+	if err := chain.Close(); err != nil {
+		code = fail(stderr, "the evidence did not close cleanly", err)
+	}
+	return code
+}
+
+// readInput reads the request of --input and signs it where that is asked for.
+func readInput(c *cli, stdin io.Reader, limits conn.Limits) (*pipeline.Exchange, error) {
+	in, err := openInput(c.Input, stdin)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	x, err := conn.ReadFrom(in, limits)
+	if err != nil {
+		return nil, fmt.Errorf("the request cannot be read: %w", err)
+	}
+	if c.RunnerAuthClaims != "" && x.Raw() != nil {
+		signed, err := sign(c, x.Raw())
+		if err != nil {
+			return nil, err
+		}
+		x.Reset(signed, x.Peer())
+	}
+	return x, nil
+}

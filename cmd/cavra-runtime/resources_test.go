@@ -1,0 +1,190 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// What the daemon may take. The figures are for the process as users run it; the
+// race detector makes memory and time another program's.
+
+func TestMemoryWithAThousandOpenConnections(t *testing.T) {
+	needsRealProcess(t)
+	p := startRuntime(t, nil)
+	for range 1000 {
+		c, err := net.Dial("unix", p.socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	if _, err := ask(p.socket, []byte(readRequest)); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "1,000 open connections", resident(t, p.pid, "VmHWM"), 64<<20)
+}
+
+func TestMemoryAfterFiftyThousandRequests(t *testing.T) {
+	needsRealProcess(t)
+	p := startRuntime(t, nil)
+	load(t, bare, p.socket, []byte(readRequest), 8, 50_000)
+	within(t, "50,000 requests", resident(t, p.pid, "VmHWM"), 48<<20)
+}
+
+func TestMemoryWithSixtyFourRequestsOfOneMiBAtOnce(t *testing.T) {
+	needsRealProcess(t)
+	for name, target := range map[string]string{
+		"letters":  strings.Repeat("a", 1<<20-100),
+		"dots":     strings.Repeat("e.y", (1<<20-100)/3),
+		"slashes":  strings.Repeat("/", 1<<20-100),
+		"brackets": strings.Repeat("<", 1<<20-100), // six bytes each in response and record
+		"escapes":  strings.Repeat(`\u0000`, (1<<20-100)/6),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startRuntime(t, nil, "--evidence-log", t.TempDir()+"/evidence/log.jsonl")
+			request := []byte(`{"action_type":"read_file","target":"` + target + `"}`)
+			var wg sync.WaitGroup
+			for range 64 {
+				wg.Go(func() {
+					answer, err := ask(p.socket, request)
+					if err != nil || !bytes.Contains(answer, []byte(`"rule_id":"filesystem.read`)) {
+						t.Errorf("answered %.300s, %v", answer, err)
+					}
+				})
+			}
+			wg.Wait()
+			within(t, "64 requests of 1 MiB", resident(t, p.pid, "VmHWM"), 256<<20)
+		})
+	}
+}
+
+func TestTheFirstAnswerComesSoon(t *testing.T) {
+	needsRealProcess(t)
+	best := time.Hour
+	for range 5 { // the machine may be busy; the daemon is not
+		p := startRuntime(t, nil)
+		best = min(best, p.took)
+		p.stop()
+	}
+	t.Logf("from start to the first answer: %v", best)
+	if best > 100*time.Millisecond {
+		t.Errorf("the first answer came after %v, want under 100ms", best)
+	}
+}
+
+func TestAfterTenThousandHostileConnectionsNothingIsLeft(t *testing.T) {
+	dir := t.TempDir()
+	log := dir + "/evidence/log.jsonl"
+	p := startRuntime(t, nil, "--evidence-log", log, "--evidence-sync", "off")
+	settle := func() int {
+		for {
+			before := descriptors(t, p.pid)
+			time.Sleep(20 * time.Millisecond) // until two looks agree
+			if descriptors(t, p.pid) == before {
+				return before
+			}
+		}
+	}
+	before := settle()
+
+	const connections = 10_000
+	var wg sync.WaitGroup
+	for c := range 32 {
+		wg.Go(func() {
+			for i := c; i < connections; i += 32 {
+				assault(p.socket, i)
+			}
+		})
+	}
+	wg.Wait()
+
+	answer, err := ask(p.socket, []byte(readRequest))
+	if err != nil || !bytes.Contains(answer, []byte(`"decision":"allow"`)) {
+		t.Fatalf("a good request is answered with %.200s, %v", answer, err)
+	}
+	if after := settle(); after > before {
+		t.Errorf("%d descriptors are open, %d were before", after, before)
+	}
+	p.stop()
+	var out bytes.Buffer
+	if code := run([]string{"--verify-evidence", "--evidence-log", log}, nil, &out, os.Stderr); code != exitOK {
+		t.Errorf("the evidence does not verify: %d, %.500s", code, &out)
+	}
+}
+
+// assault connects and misbehaves in one of many ways; whether it is answered
+// does not matter here.
+func assault(socket string, i int) {
+	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	switch i % 12 {
+	case 0: // gone without a byte
+		return
+	case 1:
+		c.CloseWrite()
+	case 2:
+		fmt.Fprintf(c, "%s", strings.Repeat("[", 100+i))
+	case 3:
+		fmt.Fprintf(c, `{"target":"%d`, i) // cut off
+		c.CloseWrite()
+	case 4:
+		c.Write(bytes.Repeat([]byte{0xff, 0}, 1+i%5000))
+	case 5:
+		fmt.Fprintf(c, `{"target":"a"}{"target":"b"}`)
+	case 6:
+		fmt.Fprint(c, readRequest)
+		return // without reading the answer
+	case 7:
+		fmt.Fprintf(c, `{"no_such_member_%d":1}`, i)
+	case 8:
+		fmt.Fprintf(c, `{"action_type":"execute_command","target":"%s"}`, strings.Repeat("$(", i%3000))
+	case 9:
+		for _, b := range []byte(readRequest) {
+			c.Write([]byte{b})
+		}
+	case 10:
+		fmt.Fprintf(c, `{"runner_auth":{"signature":"%s"}}`, strings.Repeat("eyJ.", i%3000))
+	case 11:
+		fmt.Fprintf(c, `{"target":"\ud800","session_id":null}`)
+	}
+	c.SetReadDeadline(time.Now().Add(2 * time.Second))
+	buf := make([]byte, 512)
+	c.Read(buf)
+}
+
+// descriptors counts the open files of a process.
+func descriptors(t *testing.T, pid int) int {
+	t.Helper()
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		t.Skipf("the descriptors of another process cannot be counted here: %v", err)
+	}
+	return len(entries)
+}
+
+func within(t *testing.T, what string, got, limit int64) {
+	t.Helper()
+	t.Logf("%s: %.1f MiB resident at most", what, float64(got)/(1<<20))
+	if got > limit {
+		t.Errorf("%s take %.1f MiB, want under %d MiB", what, float64(got)/(1<<20), limit>>20)
+	}
+}
+
+// needsRealProcess skips what the race detector would falsify.
+func needsRealProcess(t *testing.T) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("the race detector multiplies memory and time; run without -race")
+	}
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/conn"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
+)
+
+// serve runs the daemon until ctx ends.
+func serve(ctx context.Context, c *cli, stderr io.Writer) int {
+	// A daemon outlives the pipe that its log goes to.
+	signal.Ignore(syscall.SIGPIPE)
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(softMemoryLimit)
+	}
+
+	log := hclog.NewNullLogger()
+	cfg, chain, err := assemble(c, false, func(l logConfig) hclog.Logger {
+		log = newLogger(l, stderr)
+		return log
+	})
+	if err != nil {
+		return fail(stderr, "the daemon does not start", err)
+	}
+	if err := listenAndServe(ctx, cfg, chain, log); err != nil {
+		return fail(stderr, "the daemon ends", err)
+	}
+	log.Info("ended")
+	return exitOK
+}
+
+// softMemoryLimit is what the daemon's memory is held to while large requests
+// are in flight; from there on garbage is collected more often.
+const softMemoryLimit = 128 << 20
+
+// listenAndServe takes the socket, says so in the pid file, and serves. The
+// chain is closed before the socket's lock is given back, so that a successor
+// finds everything free.
+func listenAndServe(ctx context.Context, cfg *configuration, chain *pipeline.Chain, log hclog.Logger) (err error) {
+	closeChain := func() { err = errors.Join(err, chain.Close()) }
+	listener, err := conn.Listen(cfg.file.Server.Socket)
+	if err != nil {
+		closeChain()
+		return err
+	}
+	defer func() { err = errors.Join(err, listener.Close()) }()
+	defer closeChain()
+	if err := writePID(cfg.file.Server.PID); err != nil {
+		return err
+	}
+	defer removePID(cfg.file.Server.PID)
+	defer warnOfSIGHUP(log)()
+	return cfg.server(chain, log).Serve(ctx, listener)
+}
+
+// warnOfSIGHUP keeps SIGHUP from ending the daemon, and says what it does not
+// do. The function it returns undoes that.
+func warnOfSIGHUP(log hclog.Logger) (stop func()) {
+	hup, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hup, syscall.SIGHUP)
+	go func() {
+		for {
+			select {
+			case <-hup:
+				log.Warn("SIGHUP: reloading is not available in this version; policy and keys stay as they are, restart to change them")
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(hup)
+		close(done)
+	}
+}
+
+// fail prints an error, one fault a line, and returns the exit code for it.
+func fail(stderr io.Writer, what string, err error) int {
+	fmt.Fprintf(stderr, "cavra-runtime: %s:\n%s\n", what, err)
+	return exitFailed
+}
+
+// newLogger logs to w.
+func newLogger(cfg logConfig, w io.Writer) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{
+		Name:       "cavra-runtime",
+		Level:      hclog.LevelFromString(cfg.Level),
+		JSONFormat: cfg.JSON,
+		Output:     w,
+	})
+}
