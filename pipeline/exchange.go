@@ -79,8 +79,9 @@ type Decision struct {
 	ActionType, Target, RequestedOperation, PolicyPack string
 }
 
-// NewExchange begins an exchange with the bytes that a client sent. The
-// exchange takes raw over.
+// NewExchange begins an exchange with the bytes that a client sent. raw may be
+// used again once Run has returned: no stage keeps it, nor a string that shares
+// its memory.
 func NewExchange(raw []byte, peer Peer) *Exchange {
 	return &Exchange{raw: raw, peer: peer}
 }
