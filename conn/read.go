@@ -173,13 +173,17 @@ func (r *reader) work() error {
 	return r.take(r.slots.working, &r.holdsWorking)
 }
 
+// patience is for how many ReadTimeouts a request waits for each of its slots.
+const patience = 2
+
 // take waits for a slot. The time is ours, not the client's, so it does not
 // count against its deadline.
 func (r *reader) take(slot chan struct{}, holds *bool) error {
-	waited, ok := take(slot, r.limits.ReadTimeout)
+	longest := patience * r.limits.ReadTimeout
+	waited, ok := take(slot, longest)
 	if !ok {
 		return errOverloaded.Reasonf("other requests held all the memory that requests may hold for %v, and %d bytes of this one had arrived; try again in a moment, or send less",
-			r.limits.ReadTimeout, len(r.buf))
+			longest, len(r.buf))
 	}
 	*holds = true
 	if waited > 0 {

@@ -31,8 +31,8 @@ type Server struct {
 	MaxConnections, MaxConnectionsPerUser int
 	// MaxBytesInFlight bounds the buffers of all requests that outgrew their
 	// first 4 KiB, and once more what the stages take to work on the large ones.
-	// A request waits for its share, each time no longer than ReadTimeout, and is
-	// then answered with server.overloaded. The default is 32 MiB.
+	// A request waits for its share, each time no longer than two ReadTimeouts,
+	// and is then answered with server.overloaded. The default is 32 MiB.
 	MaxBytesInFlight int64
 	// WriteTimeout is how long a client may take to read its answer. The default
 	// is 5 s.

@@ -49,7 +49,7 @@ func TestMemoryWithSixtyFourRequestsOfOneMiBAtOnce(t *testing.T) {
 		"escapes":  strings.Repeat(`\u0000`, (1<<20-100)/6),
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := startRuntime(t, nil, "--evidence-log", t.TempDir()+"/evidence/log.jsonl")
+			p := startRuntime(t, nil, "--evidence-log", t.TempDir()+"/evidence/log.jsonl", "--evidence-sync", "off")
 			request := []byte(`{"action_type":"read_file","target":"` + target + `"}`)
 			var wg sync.WaitGroup
 			for range 64 {
