@@ -247,33 +247,55 @@ func blocksOf(t *testing.T, document string) (blocks []block) {
 func copyRepository(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
-	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			if path == ".git" || path == ".cavra" || path == "dist" {
-				return filepath.SkipDir
-			}
-			return os.MkdirAll(filepath.Join(root, path), 0o755)
-		}
-		if !d.Type().IsRegular() {
-			return nil
-		}
+	for _, path := range sources(t) {
 		b, err := os.ReadFile(path)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
-		info, err := d.Info()
+		info, err := os.Stat(path)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
-		return os.WriteFile(filepath.Join(root, path), b, info.Mode().Perm())
+		to := filepath.Join(root, path)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, b, info.Mode().Perm()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// sources are the files of the repository: what git would commit, and where
+// there is no git, all files but those that a build or a tour leaves behind.
+func sources(t *testing.T) (files []string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	if err == nil {
+		for _, path := range strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+				files = append(files, path)
+			}
+		}
+		return files
+	}
+	left := map[string]bool{".git": true, ".cavra": true, "dist": true, "run": true, "evidence": true, "cavra-runtime": true}
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case left[path] && d.IsDir():
+			return filepath.SkipDir
+		case d.Type().IsRegular() && !left[path]:
+			files = append(files, path)
+		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return root
+	return files
 }
 
 func write(t *testing.T, path, text string) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"slices"
@@ -19,7 +20,7 @@ import (
 var (
 	// ErrNoDaemon means that nobody listens on the socket, or that it may not be
 	// connected to.
-	ErrNoDaemon = errors.New("no runtime listens")
+	ErrNoDaemon = errors.New("no runtime can be reached")
 	// ErrTimeout means that no answer came in time.
 	ErrTimeout = errors.New("the runtime did not answer in time")
 	// ErrNoAnswer means that the connection was closed without a whole answer, or
@@ -191,6 +192,9 @@ func (c *Client) failed(ctx context.Context, kind, cause error) error {
 	switch kind {
 	case ErrNoDaemon:
 		do = "start the runtime with --serve, or name the socket it serves"
+		if errors.Is(cause, fs.ErrPermission) {
+			do = "this user may not open the socket; ask as the user that the runtime runs as"
+		}
 	case ErrTimeout:
 		do = "see whether the runtime is overloaded or stopped"
 		if ctx.Err() != nil {

@@ -76,7 +76,7 @@ func checkDirectory(dir string) error {
 	fi, err := os.Lstat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("making the socket's directory: %w", err)
+			return fmt.Errorf("making the socket's directory: %w; start in a directory that you can write to, or name another path", err)
 		}
 		fi, err = os.Lstat(dir)
 	}
@@ -88,7 +88,7 @@ func checkDirectory(dir string) error {
 	case !fi.IsDir():
 		return fmt.Errorf("the socket's directory %s is not a directory; choose another path", quote(dir))
 	case !trusted(fi):
-		return fmt.Errorf("the socket's directory %s is open to other users (mode %04o): whoever can write there can put a socket of their own in place of this one; take it for yourself with chown and chmod 700, or choose another path",
+		return fmt.Errorf("the socket's directory %s is open to other users (mode %04o): whoever can write there can put a socket of their own in place of this one; choose a path in a directory of your own, such as "+DefaultSocket,
 			quote(dir), fi.Mode().Perm())
 	}
 	return nil

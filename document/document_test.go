@@ -396,7 +396,7 @@ func TestJoinKeepsSourcesTogether(t *testing.T) {
 		return &document.Fault{Source: source, Line: line, Column: 1, Problem: "x"}
 	}
 	err := document.Join(nil, document.Join(fault("b", 9), fault("b", 2)), fault("a", 5), errors.New("no file"), fault("b", 3))
-	checkFaults(t, err, "no file\nb:2:1: x\nb:3:1: x\nb:9:1: x\na:5:1: x")
+	checkFaults(t, err, "b:2:1: x\nb:3:1: x\nb:9:1: x\na:5:1: x\nno file")
 	if document.Join(nil, nil) != nil {
 		t.Error("Join of nothing is an error")
 	}

@@ -3,6 +3,7 @@ package document
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,8 +34,8 @@ func (f *Fault) Error() string {
 
 // Join gathers the faults of several errors into one *multierror.Error that
 // prints one a line, or nil where there is none. Faults of one source stand
-// together, in the order of the file; sources, and errors that are no faults,
-// stand in the order in which they came.
+// together, in the order of the file; sources stand in the order in which they
+// came, and errors that are no faults after them.
 func Join(errs ...error) error {
 	var all []error
 	for _, err := range errs {
@@ -51,7 +52,7 @@ func Join(errs ...error) error {
 	place := func(err error) (source, line, column int) {
 		f, ok := errors.AsType[*Fault](err)
 		if !ok {
-			return -1, 0, 0
+			return math.MaxInt, 0, 0
 		}
 		if _, seen := rank[f.Source]; !seen {
 			rank[f.Source] = len(rank)

@@ -83,13 +83,22 @@ func (c *Chain) String() string {
 	return b.String()
 }
 
-// Stages are the names of the stages, in order.
-func (c *Chain) Stages() []string {
-	names := make([]string, len(c.specs))
+// A Described stage is one of a chain, for people.
+type Described struct {
+	Name    string
+	Setting string // what its Describe says; empty where it has none
+}
+
+// Stages describes the stages, in order.
+func (c *Chain) Stages() []Described {
+	list := make([]Described, len(c.specs))
 	for i, spec := range c.specs {
-		names[i] = spec.Name
+		list[i].Name = spec.Name
+		if d, ok := c.stages[i].(Describer); ok {
+			list[i].Setting = d.Describe()
+		}
 	}
-	return names
+	return list
 }
 
 // Close closes the stages that are io.Closers, last stage first. No Run may be

@@ -32,6 +32,12 @@ type Spec struct {
 	Gives Fact // what this stage has given whenever Handle returned nil
 }
 
+// A Describer is a stage that can say in a line, for people, how it is set up.
+// The line holds no secret.
+type Describer interface {
+	Describe() string
+}
+
 // A Stage is one step of the chain. One value serves all connections at once,
 // so Handle must be safe for concurrent use.
 //

@@ -15,6 +15,14 @@ func check(c *cli, stdout, stderr io.Writer) int {
 		return fail(stderr, "the configuration is faulty", err)
 	}
 	defer chain.Close()
-	fmt.Fprintf(stdout, "chain      %s\nsocket     %s\nworkspace  %s\n", chain, cfg.file.Server.Socket, cfg.file.Workspace)
+	line := func(name, setting string) { fmt.Fprintf(stdout, "%-10s %s\n", name, setting) }
+	line("chain", chain.String())
+	for _, s := range chain.Stages() {
+		if s.Setting != "" {
+			line("  "+s.Name, s.Setting)
+		}
+	}
+	line("socket", cfg.file.Server.Socket)
+	line("workspace", cfg.file.Workspace)
 	return exitOK
 }

@@ -31,7 +31,7 @@ type cli struct {
 
 	Config    string `group:"Configuration" placeholder:"FILE" help:"YAML or JSON: the stages in order with their options, and the server's limits. Flags and variables win."`
 	Workspace string `group:"Configuration" placeholder:"DIR" help:"What relative targets are taken against where a request names no cwd. Default: the directory the runtime was started in"`
-	LogLevel  string `group:"Configuration" placeholder:"LEVEL" help:"trace, debug, info, warn or error. Default: info for the daemon, error otherwise"`
+	LogLevel  string `group:"Configuration" placeholder:"LEVEL" help:"trace, debug (every answer), info (blocks), warn or error. Default: info for the daemon, warn for --check, error otherwise"`
 	LogJSON   bool   `group:"Configuration" name:"log-json" help:"Log in JSON."`
 
 	Policy      string `group:"Policy" placeholder:"FILE" help:"A compiled policy that judges every request. Default: the built-in packs"`

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-multierror"
 
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/conn"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/document"
@@ -50,9 +51,25 @@ type serverConfig struct {
 }
 
 type logConfig struct {
-	Level string `json:"level"` // trace, debug, info, warn or error; default: info
-	JSON  bool   `json:"json"`
+	Level logLevel `json:"level"`
+	JSON  bool     `json:"json"`
 }
+
+// A logLevel is trace, debug, info, warn or error. Default: info for the daemon,
+// warn for --check, error otherwise.
+type logLevel string
+
+// UnmarshalText reads a level.
+func (l *logLevel) UnmarshalText(text []byte) error {
+	*l = logLevel(text)
+	if hclog.LevelFromString(string(text)) == hclog.NoLevel || *l == "off" {
+		return errors.New("there is no such level")
+	}
+	return nil
+}
+
+// Wants says what to write.
+func (*logLevel) Wants() string { return "one of trace, debug, info, warn, error" }
 
 // A configuration is the file and the flags over it, read and checked, with
 // every stage prepared and none built.
@@ -84,12 +101,18 @@ func configure(c *cli) (*configuration, error) {
 	set(&cfg.file.Server.Socket, c.Socket)
 	set(&cfg.file.Server.PID, c.PID)
 	set(&cfg.file.Workspace, c.Workspace)
-	set(&cfg.file.Log.Level, c.LogLevel)
+	if c.LogLevel != "" {
+		faults = append(faults, document.Decode(document.Value("--log-level", map[string]any{"level": c.LogLevel}), &cfg.file.Log))
+	}
 	cfg.file.Log.JSON = cfg.file.Log.JSON || c.LogJSON
 	if cfg.file.Log.Level == "" {
-		cfg.file.Log.Level = "info"
-		if !c.Serve {
-			cfg.file.Log.Level = "error" // beside a decision, warnings about a daemon are noise
+		switch {
+		case c.Serve:
+			cfg.file.Log.Level = "info"
+		case c.Check:
+			cfg.file.Log.Level = "warn"
+		default: // beside a decision, warnings about a daemon are noise
+			cfg.file.Log.Level = "error"
 		}
 	}
 	faults = append(faults, cfg.applyDefaults()...)
@@ -114,10 +137,6 @@ func (cfg *configuration) applyDefaults() (faults []error) {
 	}
 	if s.PID == "" {
 		s.PID = s.Socket + ".pid"
-	}
-	if !slices.Contains(logLevels, cfg.file.Log.Level) {
-		faults = append(faults, errors.New("the log level must be one of "+strings.Join(logLevels, ", ")))
-		cfg.file.Log.Level = "error"
 	}
 	for _, bound := range []struct {
 		name  string
@@ -147,8 +166,6 @@ func (cfg *configuration) applyDefaults() (faults []error) {
 	cfg.file.Workspace = workspace
 	return faults
 }
-
-var logLevels = []string{"trace", "debug", "info", "warn", "error"}
 
 // A stageFlag is one option of a stage that came from a flag or its variable.
 type stageFlag struct {
@@ -284,9 +301,12 @@ func suggestStage(name string) string {
 // A dry run opens nothing that a running daemon uses.
 func assemble(c *cli, dryRun bool, log func(logConfig) hclog.Logger) (*configuration, *pipeline.Chain, error) {
 	cfg, fault := configure(c)
-	// With faults in the configuration the stages are still built, dry, to find
-	// theirs.
-	chain, err := cfg.build(log(cfg.file.Log), dryRun || fault != nil)
+	logger := log(cfg.file.Log)
+	if fault != nil {
+		// The stages are still built, dry and silent, to find their faults too.
+		dryRun, logger = true, hclog.NewNullLogger()
+	}
+	chain, err := cfg.build(logger, dryRun)
 	if err = document.Join(fault, err); err != nil {
 		if chain != nil {
 			_ = chain.Close()
@@ -311,7 +331,7 @@ func (cfg *configuration) build(log hclog.Logger, dryRun bool) (*pipeline.Chain,
 		env.Log = log.Named(p.name)
 		stage, err := p.Build(env)
 		if err != nil {
-			faults = append(faults, err)
+			faults = append(faults, ofStage(p.name, err))
 			continue
 		}
 		built = append(built, stage)
@@ -326,8 +346,28 @@ func (cfg *configuration) build(log hclog.Logger, dryRun bool) (*pipeline.Chain,
 		}
 		faults = append(faults, err)
 	}
+	if len(built) < len(cfg.stages) {
+		faults = append(faults, errors.New("the order of the stages is checked once these are mended"))
+	}
 	closeStages(built)
 	return nil, document.Join(faults...)
+}
+
+// ofStage says of which stage's options the faults are, but for those that name
+// a place in a file.
+func ofStage(name string, err error) error {
+	var all *multierror.Error
+	if !errors.As(err, &all) {
+		all = multierror.Append(nil, err)
+	}
+	var faults []error
+	for _, fault := range all.Errors {
+		if at := (*document.Fault)(nil); !errors.As(fault, &at) {
+			fault = fmt.Errorf("stage %s: %w", name, fault)
+		}
+		faults = append(faults, fault)
+	}
+	return document.Join(faults...)
 }
 
 // closeStages releases what stages hold that never came to be a chain.

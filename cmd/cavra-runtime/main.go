@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -37,6 +38,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if done {
 		return code
 	}
+	if cli.asks() {
+		sayThatWeWait(cli.Input, stdin, stderr)
+	}
 	switch {
 	case cli.Version:
 		return printVersion(stdout)
@@ -50,4 +54,15 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return serve(ctx, cli, stderr)
 	}
 	return once(ctx, cli, stdin, stdout, stderr)
+}
+
+// sayThatWeWait tells a person at a terminal why nothing happens.
+func sayThatWeWait(input string, stdin io.Reader, stderr io.Writer) {
+	f, ok := stdin.(*os.File)
+	if !ok || input != "-" {
+		return
+	}
+	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		fmt.Fprintln(stderr, "cavra-runtime: reading one request from the terminal; --help lists what else there is")
+	}
 }

@@ -94,7 +94,7 @@ func fail(stderr io.Writer, what string, err error) int {
 func newLogger(cfg logConfig, w io.Writer) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{
 		Name:       "cavra-runtime",
-		Level:      hclog.LevelFromString(cfg.Level),
+		Level:      hclog.LevelFromString(string(cfg.Level)),
 		JSONFormat: cfg.JSON,
 		Output:     w,
 	})

@@ -42,7 +42,7 @@ func (o Options) Files() []pipeline.File {
 func unreadable(option string, err error) error {
 	var at *fs.PathError
 	if errors.As(err, &at) {
-		return errors.New(option + ": cannot read " + at.Path + ": " + at.Err.Error())
+		return errors.New(option + ": cannot read " + at.Path + ": " + at.Err.Error() + "; name a file that the runtime may read")
 	}
 	return errors.New(option + ": " + err.Error())
 }

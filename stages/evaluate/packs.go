@@ -85,7 +85,7 @@ func newChooser(file string, pin []string, log hclog.Logger) (*chooser, error) {
 	if len(pin) > 0 {
 		names, c.pinned = pin, pin
 	} else {
-		log.Warn("whoever asks chooses the policy pack; name a policy, or pin the packs with policy_packs")
+		log.Warn("a request may choose any built-in policy pack; name a policy with --policy FILE, or the packs that may be chosen with --policy-packs")
 	}
 	for _, name := range names {
 		text, _ := Pack(name)

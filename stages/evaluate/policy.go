@@ -218,6 +218,22 @@ func (c *policyCheck) id(root, id *document.Node) string {
 	return text
 }
 
+// oddPattern says what is unusual about a file pattern, or "". A pattern matches
+// the whole path, and other tools write patterns in other ways.
+func oddPattern(text string) string {
+	switch {
+	case strings.TrimSpace(text) != text:
+		return "it begins or ends with a space"
+	case strings.HasSuffix(text, "/"):
+		return "no file's path ends with a slash; for what is below a directory write it with /**"
+	case strings.HasPrefix(text, "./"):
+		return "paths are also judged without ./, which this pattern does not match; leave it out"
+	case strings.ContainsAny(text, "?[]{}"):
+		return "only * is special; write a pattern for each spelling"
+	}
+	return ""
+}
+
 // list makes a list of patterns.
 func (c *policyCheck) list(name, advice string, nodes []*document.Node) ruleList {
 	texts := make([]string, 0, len(nodes))
@@ -229,6 +245,9 @@ func (c *policyCheck) list(name, advice string, nodes []*document.Node) ruleList
 		case n.Text() == "":
 			c.add(n.Fault("an empty pattern matches nothing; remove it, or write \"*\" for everything"))
 		default:
+			if odd := oddPattern(n.Text()); odd != "" && strings.HasPrefix(name, "filesystem.") {
+				c.log.Warn("a pattern hardly matches what was meant: "+odd, "policy", c.source, "line", n.Line(), "list", name, "pattern", quote(n.Text()))
+			}
 			texts = append(texts, n.Text())
 		}
 	}

@@ -192,7 +192,7 @@ func TestThePin(t *testing.T) {
 }
 
 func TestAStartWithoutPinWarns(t *testing.T) {
-	const warning = "whoever asks chooses the policy pack"
+	const warning = "a request may choose any built-in policy pack"
 	own := write(t, "policy.json", `{"metadata":{"id":"own"},"filesystem":{"block_read":["x"]}}`)
 	for name, tt := range map[string]struct {
 		o    Options

@@ -21,6 +21,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -75,6 +76,21 @@ func (s *Stage) DefaultPolicyPack() string {
 	return s.choice.first.id
 }
 
+// Describe names what judges.
+func (s *Stage) Describe() string {
+	c, registry := s.choice, ""
+	if s.registry != nil {
+		registry = "; MCP calls by the trust registry"
+	}
+	switch {
+	case c.only != nil:
+		return "every request by " + c.only.ref + registry
+	case c.pinned != nil:
+		return "by the pack that the request picks of " + strings.Join(c.pinned, ", ") + registry
+	}
+	return "by any built-in pack that the request picks, else by " + c.first.id + registry
+}
+
 // Spec says that the stage decides on a decoded request from a known identity.
 func (s *Stage) Spec() pipeline.Spec {
 	return pipeline.Spec{
@@ -122,6 +138,22 @@ func (s *Stage) judge(p *policy, req *enforcementv1.EvaluateRequest, x *pipeline
 		}
 		return judgeRelease(req), nil
 	default:
-		return unknownAction.because("no rule knows the action_type " + quote(action) + "; ask for approval, or send an action_type that the policy knows"), nil
+		return unknownAction.because("no rule knows the action_type " + quote(action) + "; " + suggestAction(action)), nil
 	}
+}
+
+var knownActions = []string{
+	enforcementv1.ActionReadFile, enforcementv1.ActionWriteFile, enforcementv1.ActionExecuteCommand,
+	enforcementv1.ActionGitOperation, enforcementv1.ActionMCPToolCall, enforcementv1.ActionReleaseGovernanceRecord,
+}
+
+// suggestAction says what to do about an action_type that no rule knows.
+func suggestAction(action string) string {
+	const ask = "ask for approval, or send one of "
+	if len(action) <= mostQuoted { // looking for the nearest takes time
+		if near := document.Nearest(action, knownActions); near != "" {
+			return "did you mean " + near + "? Otherwise ask for approval"
+		}
+	}
+	return ask + strings.Join(knownActions, ", ")
 }

@@ -33,6 +33,17 @@ func (m SyncMode) valid() bool {
 	return m == "" || m == SyncAlways || m == SyncInterval || m == SyncOff
 }
 
+// UnmarshalText reads a mode.
+func (m *SyncMode) UnmarshalText(text []byte) error {
+	if *m = SyncMode(text); !m.valid() || *m == "" {
+		return m.fault()
+	}
+	return nil
+}
+
+// Wants says what to write; see document.Decode.
+func (*SyncMode) Wants() string { return "one of always, interval, off" }
+
 func (m SyncMode) fault() error {
 	return fmt.Errorf("evidence sync is %+.20q: use always, interval or off", string(m))
 }

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-multierror"
@@ -52,7 +53,8 @@ func (o Options) Files() []pipeline.File {
 
 // Stage records each exchange and gives FactEvidence.
 type Stage struct {
-	log *Log // nil where nothing is recorded
+	log     *Log // nil where nothing is recorded
+	setting string
 }
 
 // New opens the log and makes the stage.
@@ -77,17 +79,32 @@ func New(o Options, env pipeline.Env) (*Stage, error) {
 	}
 	if o.Log == "" {
 		log.Warn("no evidence log is configured: decisions are not recorded; name one with --evidence-log, or as the stage's option log")
-		return &Stage{}, nil
+		return &Stage{setting: "none: decisions are not recorded"}, nil
 	}
+	setting := fmt.Sprintf("%s, sync %s, %s", o.Log, o.Sync, signing(key, o.SigningKeyID))
 	if env.DryRun {
-		return &Stage{}, nil // opening it would lock it, and repair it
+		return &Stage{setting: setting}, nil // opening it would lock it, and repair it
 	}
 	l, err := Open(o.Log, LogOptions{Sync: o.Sync, Key: key, KeyID: o.SigningKeyID, VerifyAll: o.VerifyAll, Log: log})
 	if err != nil {
 		return nil, err
 	}
-	return &Stage{log: l}, nil
+	return &Stage{l, setting}, nil
 }
+
+// signing says how records are signed.
+func signing(key []byte, id string) string {
+	switch {
+	case key == nil:
+		return "not signed"
+	case id == "":
+		return "signed"
+	}
+	return "signed as " + id
+}
+
+// Describe says where and how decisions are recorded.
+func (s *Stage) Describe() string { return s.setting }
 
 // Spec says that the stage records, after redaction.
 func (s *Stage) Spec() pipeline.Spec {
