@@ -144,29 +144,6 @@ func bare(socket string, request []byte) error {
 	return nil
 }
 
-// echoDaemon is the main of startEcho's process.
-func echoDaemon() {
-	l, err := net.Listen("unix", os.Args[1])
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	response := []byte(os.Args[2])
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			os.Exit(1)
-		}
-		go func() {
-			defer c.Close()
-			buf := make([]byte, 4096)
-			if _, err := c.Read(buf); err == nil {
-				_, _ = c.Write(response)
-			}
-		}()
-	}
-}
-
 // resident is the resident memory of a process, now or at its highest (VmRSS,
 // VmHWM), in bytes.
 func resident(t testing.TB, pid int, field string) int64 {

@@ -1,9 +1,12 @@
+//go:build !windows
+
 package main
 
 import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -105,4 +108,27 @@ func noSecret(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return nil
 	}))
+}
+
+// echoDaemon is the main of startEcho's process.
+func echoDaemon() {
+	l, err := net.Listen("unix", os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	response := []byte(os.Args[2])
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			os.Exit(1)
+		}
+		go func() {
+			defer c.Close()
+			buf := make([]byte, 4096)
+			if _, err := c.Read(buf); err == nil {
+				_, _ = c.Write(response)
+			}
+		}()
+	}
 }
