@@ -34,9 +34,14 @@ func ActionType(req *enforcementv1.EvaluateRequest) string {
 }
 
 // Operation is what a request asks to do to its target: operation, else
-// requested_operation, else capability.
+// requested_operation, else capability. One of blanks alone says nothing.
 func Operation(req *enforcementv1.EvaluateRequest) string {
-	return or(req.Operation, or(req.RequestedOperation, req.Capability))
+	for _, said := range [...]string{req.Operation, req.RequestedOperation} {
+		if strings.TrimSpace(said) != "" {
+			return said
+		}
+	}
+	return req.Capability
 }
 
 // compose makes the response from what the Decide phase came to.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -86,6 +87,14 @@ func parse(args []string, stdout, stderr io.Writer) (c *cli, code int, done bool
 	if _, err := parser.Parse(args); err != nil {
 		fmt.Fprintf(stderr, "cavra-runtime: %s\ncavra-runtime --help lists the flags.\n", usageFault(err))
 		return nil, exitUsage, true
+	}
+	// An empty variable counts as unset; an empty flag is a variable of the shell
+	// that was not set, and would silently mean the default.
+	for _, f := range parser.Model.Flags {
+		if f.Set && f.Target.Kind() == reflect.String && f.Target.String() == "" {
+			fmt.Fprintf(stderr, "cavra-runtime: --%s is empty; give it a value, or leave it out for the default\n", f.Name)
+			return nil, exitUsage, true
+		}
 	}
 	if fault := c.fault(); fault != "" {
 		fmt.Fprintf(stderr, "cavra-runtime: %s\n", fault)

@@ -77,6 +77,8 @@ type configuration struct {
 	file   fileConfig
 	source string // the file's path, or empty
 	stages []preparedStage
+
+	holdsKey bool // a key stands in the file itself
 }
 
 type preparedStage struct {
@@ -91,7 +93,7 @@ func configure(c *cli) (*configuration, error) {
 	cfg := &configuration{source: c.Config}
 	var faults []error
 	if c.Config != "" {
-		faults = append(faults, readInto(c.Config, &cfg.file))
+		faults = append(faults, cfg.read(c.Config))
 	}
 	set := func(into *string, flag string) {
 		if flag != "" {
@@ -118,6 +120,35 @@ func configure(c *cli) (*configuration, error) {
 	faults = append(faults, cfg.applyDefaults()...)
 	faults = append(faults, cfg.prepareStages(c.stageFlags())...)
 	return cfg, document.Join(faults...)
+}
+
+// read reads the file of --config. An empty value would be the default, silently;
+// most often it is a variable that was not set where the file was written.
+func (cfg *configuration) read(path string) error {
+	text, err := document.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	root, err := document.Parse(path, text)
+	if root == nil {
+		return err
+	}
+	faults := []error{err, document.Decode(root, &cfg.file)}
+	var visit func(*document.Node)
+	visit = func(n *document.Node) {
+		if empty := n.Kind() == document.String && n.Text() == "" || n.Kind() == document.List && len(n.Items()) == 0; empty {
+			faults = append(faults, n.Fault("is empty; write a value, or leave it out for the default"))
+		}
+		for i := range n.Items() {
+			visit(&n.Items()[i])
+		}
+		for _, m := range n.Members() {
+			cfg.holdsKey = cfg.holdsKey || strings.HasSuffix(m.Key, "_key")
+			visit(m.Value())
+		}
+	}
+	visit(root)
+	return document.Join(faults...)
 }
 
 func readInto(path string, into any) error {
@@ -399,7 +430,7 @@ func (cfg *configuration) ownFiles(log hclog.Logger) []pipeline.File {
 		}
 	}
 	add(cfg.file.Server.PID, false)
-	add(cfg.source, false)
+	add(cfg.source, cfg.holdsKey)
 	for _, p := range cfg.stages {
 		for _, f := range p.Files() {
 			add(f.Path, f.Secret)

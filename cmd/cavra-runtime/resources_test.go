@@ -46,7 +46,7 @@ func TestMemoryWithSixtyFourRequestsOfOneMiBAtOnce(t *testing.T) {
 		"dots":     strings.Repeat("e.y", (1<<20-100)/3),
 		"slashes":  strings.Repeat("/", 1<<20-100),
 		"brackets": strings.Repeat("<", 1<<20-100), // six bytes each in response and record
-		"escapes":  strings.Repeat(`\u0000`, (1<<20-100)/6),
+		"escapes":  strings.Repeat(`\u0001`, (1<<20-100)/6),
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := startRuntime(t, nil, "--evidence-log", t.TempDir()+"/evidence/log.jsonl", "--evidence-sync", "off")

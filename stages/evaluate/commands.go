@@ -41,7 +41,7 @@ func (s *Stage) judgeCommand(p *policy, req *enforcementv1.EvaluateRequest) (pip
 		}
 	}
 	for i := range line.readings {
-		if r := &line.readings[i]; s.own.mentionedIn(r.text, req.Cwd) {
+		if r := &line.readings[i]; s.own.mentionedIn(r.text, req.Cwd, s.place) {
 			return blocked(r.subject()+" touches one of the runtime's own files, which it keeps from those it judges; leave it alone", r.text), nil
 		}
 	}
@@ -63,8 +63,18 @@ func (s *Stage) judgeCommand(p *policy, req *enforcementv1.EvaluateRequest) (pip
 		if allowed = p.allowCommand.match(line.readings[i].text); allowed < 0 {
 			return commandDefault.because("no pattern in commands.allow matches the command; ask for approval"), nil
 		}
+		if pattern := p.allowCommand.patterns[allowed].text; isPath(line.readings[i].text) && !isPath(pattern) && pattern != "*" {
+			return commandDefault.because("the command is named by a path, and the pattern " + quote(pattern) + " in commands.allow names none; call it by its name, or ask for approval"), nil
+		}
 	}
 	return commandAllow.because("the command matches " + quote(p.allowCommand.patterns[allowed].text) + " in commands.allow"), nil
+}
+
+// isPath reports whether the first word of a command line or of a pattern is a
+// path: cat/../evil is not cat.
+func isPath(line string) bool {
+	first, _, _ := strings.Cut(line, " ")
+	return strings.Contains(first, "/")
 }
 
 func holdsCritical(text string) bool {
@@ -100,6 +110,7 @@ const (
 	plainByte = iota
 	blankByte
 	quoteByte
+	globByte // stands for file names outside quotes
 	operatorByte
 	dollarByte
 	groupByte // parts a line outside quotes
@@ -113,7 +124,7 @@ var byteKinds = func() (kinds [256]uint8) {
 	}
 	kinds[0x7f] = controlByte
 	for kind, bytes := range map[uint8]string{
-		blankByte: " \t", quoteByte: `'"\`, operatorByte: ";&|\n`<>", dollarByte: "$", groupByte: "()", braceByte: "{",
+		blankByte: " \t", quoteByte: `'"\`, operatorByte: ";&|\n`<>", dollarByte: "$", groupByte: "()", braceByte: "{", globByte: "*?[~",
 	} {
 		for i := range bytes {
 			kinds[bytes[i]] = kind
@@ -126,9 +137,8 @@ var byteKinds = func() (kinds [256]uint8) {
 // line.
 func readLine(text string) commandLine {
 	line := commandLine{readings: []reading{{"", text, true}}}
-	pieces, spaced, quoted := false, false, false
+	pieces, spaced, quoted, braced := false, false, false, false
 	var quote byte // the one that is open, or 0
-	brace := -1    // where the first one outside quotes stands
 	for i := 0; i < len(text); i++ {
 		kind := byteKinds[text[i]]
 		if kind == plainByte {
@@ -165,8 +175,20 @@ func readLine(text string) commandLine {
 				line.doubt("a parenthesis", i)
 			}
 		case braceByte:
-			if quote == 0 && brace < 0 {
-				brace = i
+			// Whatever stands between, a list needs a comma and a range two dots.
+			if quote != 0 || braced {
+				break
+			}
+			if braced = true; strings.Contains(text[i:], ",") || strings.Contains(text[i:], "..") {
+				line.doubt("a brace that the shell may expand", i)
+			}
+		case globByte:
+			switch {
+			case quote != 0:
+			case text[i] != '~':
+				line.doubt("a "+string(text[i])+" that stands for file names", i)
+			case i == 0 || strings.IndexByte(" \t=:", text[i-1]) >= 0:
+				line.doubt("a ~ that stands for a home directory", i)
 			}
 		case controlByte:
 			line.doubt("a control character", i)
@@ -177,9 +199,6 @@ func readLine(text string) commandLine {
 	}
 	if name := loaderVariable(text); name != "" {
 		line.doubt("an assignment "+name+", which can change what a command runs", 0)
-	}
-	if brace >= 0 && expands(text[brace:]) {
-		line.doubt("braces that the shell expands", brace)
 	}
 
 	if spaced {
@@ -301,28 +320,6 @@ func loaderVariable(line string) string {
 		}
 		line = line[end:]
 	}
-}
-
-// expands reports whether a text holds a list or a range in braces, of which the
-// shell makes several words.
-func expands(text string) bool {
-	open, several := false, false
-	for i := range len(text) {
-		switch text[i] {
-		case '{':
-			open = true
-		case ',':
-			several = open
-		case '.':
-			several = several || open && text[i-1] == '.'
-		case '}':
-			if several {
-				return true
-			}
-			open = false
-		}
-	}
-	return false
 }
 
 // singleBlanks trims a text and makes each run of blanks in it one space.

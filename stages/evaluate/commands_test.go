@@ -85,7 +85,6 @@ func TestCommandRows(t *testing.T) {
 		{"open double quote", `echo "x`, isUnresolved},
 		{"backslash at the end", `echo x\`, isUnresolved},
 		{"carriage return", "echo x\ry", isUnresolved},
-		{"NUL", "echo x\x00y", isUnresolved},
 		{"loader variable", "LD_PRELOAD=./x.so echo", isUnresolved},
 		{"loader variable after another", "A=1 PATH+=. echo", isUnresolved},
 		{"loader variable after a quoted one", "A='x y' PATH=. echo", isUnresolved},

@@ -23,7 +23,7 @@ func (s *Stage) judgeRead(p *policy, req *enforcementv1.EvaluateRequest) (pipeli
 		return pipeline.Decision{}, errNoFile
 	}
 	forms := s.place.formsOf(req.Target, req.Cwd, &p.blockRead)
-	if reason := matchForms(&p.blockRead, s.own.secret, &forms); reason != "" {
+	if reason := matchForms(&p.blockRead, s.own.holdsSecret, &forms); reason != "" {
 		return readBlock.because(reason), nil
 	}
 	return readAllow.because("no pattern in filesystem.block_read matches the target"), nil
@@ -34,7 +34,7 @@ func (s *Stage) judgeWrite(p *policy, req *enforcementv1.EvaluateRequest) (pipel
 		return pipeline.Decision{}, errNoFile
 	}
 	forms := s.place.formsOf(req.Target, req.Cwd, &p.blockWrite, &p.approveWrite)
-	if reason := matchForms(&p.blockWrite, s.own.all, &forms); reason != "" {
+	if reason := matchForms(&p.blockWrite, s.own.keeps, &forms); reason != "" {
 		return writeBlock.because(reason), nil
 	}
 	if reason := matchForms(&p.approveWrite, nil, &forms); reason != "" {
@@ -44,8 +44,8 @@ func (s *Stage) judgeWrite(p *policy, req *enforcementv1.EvaluateRequest) (pipel
 }
 
 // matchForms is the reason why a form of the target is on the list, or is one of
-// the runtime's own files; empty where none is.
-func matchForms(list *ruleList, own []string, forms *forms) string {
+// the runtime's own files, where own tells those; empty where none is.
+func matchForms(list *ruleList, own func(abs string) bool, forms *forms) string {
 	for i := 0; ; i++ {
 		form, ok := forms.at(i)
 		if !ok {
@@ -54,10 +54,8 @@ func matchForms(list *ruleList, own []string, forms *forms) string {
 		if n := list.match(form.text); n >= 0 {
 			return list.reason(form.subject(), n)
 		}
-		for _, path := range own {
-			if form.text == path || within(path, form.text) {
-				return form.subject() + " is one of the runtime's own files, which it keeps from those it judges; leave it alone"
-			}
+		if own != nil && own(form.text) {
+			return form.subject() + " is one of the runtime's own files, which it keeps from those it judges; leave it alone"
 		}
 	}
 }

@@ -106,7 +106,7 @@ func TestEveryFormOfAFile(t *testing.T) {
 		{"repository above the workspace, upwards", "key", "../key", "", readIsBlocked},
 		{"repository above the workspace, absolute", "ws/key", workspace + "/key", "", readIsBlocked},
 
-		{"a cwd that is not absolute gives nothing", "srv/key", "key", "srv", readIsAllowed},
+		{"a cwd that is not absolute is in the workspace", "srv/key", "key", "srv", readIsBlocked},
 		{"a directory is not its neighbour", "x", workspace + "er/x", "", readIsAllowed},
 		{"a directory is not beneath itself", "", sub, sub, readIsAllowed},
 		{"above a repository is not in it", "above/key", above + "/../above/key", "", readIsAllowed},

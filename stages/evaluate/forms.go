@@ -55,17 +55,28 @@ func newPlace(workspace string) *place {
 	return p
 }
 
-// formsOf begins the forms of a target. A cwd that is not absolute says nothing
-// of where the target lies and is not used. Repositories are looked for only
-// where one of the lists can tell the difference.
+// directory is the absolute directory that a request's cwd means: a relative one
+// is taken against the workspace. It is empty where there is no telling.
+func (p *place) directory(cwd string) string {
+	switch {
+	case cwd == "":
+		return ""
+	case isAbs(cwd):
+		return path.Clean(filepath.ToSlash(cwd))
+	case p.workspace == "":
+		return ""
+	}
+	return path.Join(p.workspace, filepath.ToSlash(cwd))
+}
+
+// formsOf begins the forms of a target. Repositories are looked for only where
+// one of the lists can tell the difference.
 func (p *place) formsOf(target, cwd string, lists ...*ruleList) forms {
 	f := forms{place: p, target: target}
 	for _, list := range lists {
 		f.repositories = f.repositories || list.anchored
 	}
-	if isAbs(cwd) {
-		f.cwd = path.Clean(filepath.ToSlash(cwd))
-	}
+	f.cwd = p.directory(cwd)
 	return f
 }
 

@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -51,13 +52,16 @@ func readPush(operation, target string) (gitPush, bool) {
 		operation, target = target, ""
 	}
 	said, aimed := gitWords(operation), gitWords(target)
+	if len(said)+len(aimed) > mostPushWords {
+		return gitPush{unclear: "it has too many words to be read"}, mayPush(said) || mayPush(aimed)
+	}
 	rest, found := afterPush(said)
 	if !found {
-		if !strings.ContainsAny(operation, shellOperators) || !strings.Contains(strings.ToLower(operation), "push") {
+		if !mayPush(said) {
 			return gitPush{}, false
 		}
 		names := strings.FieldsFunc(operation, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(shellOperators, r) })
-		return gitPush{names: append(names, aimed...), unclear: "the operation holds more than one command"}, true
+		return gitPush{names: append(names, aimed...), unclear: "the operation is more than a plain git push"}, true
 	}
 	if again, repeated := afterPush(aimed); repeated && len(aimed) > 1 {
 		aimed = again // the target repeats the operation
@@ -75,7 +79,7 @@ func readPush(operation, target string) (gitPush, bool) {
 			case w == "-o" || w == "--push-option":
 				i++ // its value
 			case !plainPushFlag(w):
-				push.doubt("the flag " + quote(w) + " can change it")
+				push.doubt("one of its flags can change it")
 			}
 		}
 	}
@@ -99,6 +103,31 @@ func readPush(operation, target string) (gitPush, bool) {
 	}
 	return push, true
 }
+
+// mostPushWords is more than any push has.
+const mostPushWords = 64
+
+// mayPush reports whether the words could be a push in some other spelling:
+// behind a wrapper, through another command of git, in letters that look alike.
+func mayPush(words []string) bool {
+	if len(words) > 1 && words[0] == "stash" || len(words) > 2 && words[0] == "git" && words[1] == "stash" {
+		return false // git stash push goes nowhere
+	}
+	for _, w := range words {
+		visible := strings.Map(func(r rune) rune {
+			if r > '~' {
+				return -1
+			}
+			return unicode.ToLower(r)
+		}, w)
+		if strings.Contains(visible, "send-pack") || slices.Contains(strings.FieldsFunc(visible, notLetter), "push") {
+			return true
+		}
+	}
+	return false
+}
+
+func notLetter(r rune) bool { return r < 'a' || r > 'z' }
 
 func (p *gitPush) doubt(why string) {
 	if p.unclear == "" {

@@ -58,7 +58,7 @@ func serverAndTool(req *enforcementv1.EvaluateRequest) (server, tool string, err
 		return "", "", errToolDiffers
 	case req.Server == "" || req.Server == req.Target:
 		return req.Target, req.Tool, nil
-	case req.Tool == "" || req.Tool == req.Target:
+	case req.Tool == req.Target:
 		return req.Server, req.Target, nil
 	}
 	return "", "", errToolDiffers
@@ -66,8 +66,10 @@ func serverAndTool(req *enforcementv1.EvaluateRequest) (server, tool string, err
 
 // judgeServer judges a call by the policy alone.
 func judgeServer(p *policy, server string) pipeline.Decision {
-	if i := p.blockedServers.match(server); i >= 0 {
-		return serverBlock.because(p.blockedServers.reason("the server", i))
+	for _, name := range [...]string{server, word(server)} { // a name in another case is no way past the list
+		if i := p.blockedServers.match(name); i >= 0 {
+			return serverBlock.because(p.blockedServers.reason("the server", i))
+		}
 	}
 	switch i := p.allowedServers.match(server); {
 	case server == "":

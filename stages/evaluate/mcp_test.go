@@ -58,7 +58,7 @@ func TestMCPTarget(t *testing.T) {
 		{"both alike", request{Server: "s", Tool: "t", Target: "s:t"}, serverIsAllowed, "s:t"},
 		{"server and target", request{Server: "s", Target: "s:t"}, serverIsAllowed, "s:t"},
 		{"tool and target", request{Tool: "t", Target: "s:t"}, serverIsAllowed, "s:t"},
-		{"server, and the tool as target", request{Server: "s", Target: "t"}, serverIsAllowed, "s:t"},
+		{"server, and the tool as target and tool", request{Server: "s", Tool: "t", Target: "t"}, serverIsAllowed, "s:t"},
 		{"tool, and the server as target", request{Tool: "t", Target: "s"}, serverIsAllowed, "s:t"},
 		{"all, and the server as target", request{Server: "s", Tool: "t", Target: "s"}, serverIsAllowed, "s:t"},
 		{"a tool with a colon", request{Target: "s:t:u"}, serverIsAllowed, "s:t:u"},

@@ -59,25 +59,111 @@ func appendNew(list []string, s string) []string {
 	return append(list, s)
 }
 
+// keeps reports whether the file at abs is not to be written: one of ours, what
+// is under it, what stands beside it under its name (a torn log, say), or a
+// directory that holds it, which somebody could put another in place of.
+func (own *ownFiles) keeps(abs string) bool {
+	for _, name := range own.all {
+		if isOrBelow(name, abs) || within(abs, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// holdsSecret reports whether the file at abs is not to be read.
+func (own *ownFiles) holdsSecret(abs string) bool {
+	for _, name := range own.secret {
+		if isOrBelow(name, abs) {
+			return true
+		}
+	}
+	return false
+}
+
+// besides are the endings of what the runtime puts beside a file of its own.
+var besides = [...]string{".torn-", ".checkpoint", ".lock", ".ctl", ".pid"}
+
+// isOrBelow reports whether abs is the file name, under it, or one of those that
+// stand beside it.
+func isOrBelow(name, abs string) bool {
+	rest, ok := strings.CutPrefix(abs, name)
+	if !ok || rest == "" || rest[0] == '/' || name == "/" {
+		return ok
+	}
+	for _, ending := range besides {
+		if strings.HasPrefix(rest, ending) {
+			return true
+		}
+	}
+	return false
+}
+
 // mentionedIn reports whether a command line that runs in cwd, which may be
 // empty, touches one of the files. The line is searched as text, so that a path
-// is found wherever it stands in an argument.
-func (own *ownFiles) mentionedIn(line, cwd string) bool {
+// is found wherever it stands in an argument, and each of its words is taken for
+// a path, so that other spellings are found too.
+func (own *ownFiles) mentionedIn(line, cwd string, place *place) bool {
 	for _, name := range own.mentions {
 		if holdsPath(line, name) {
 			return true
 		}
 	}
-	if !isAbs(cwd) {
-		return false
+	dirs := [2]string{place.directory(cwd), place.workspace}
+	if dirs[0] == dirs[1] {
+		dirs[0] = ""
 	}
-	cwd = path.Clean(filepath.ToSlash(cwd))
-	for _, abs := range own.all {
-		if abs == cwd || within(abs, cwd) || within(cwd, abs) && holdsPath(line, strings.TrimPrefix(abs[len(cwd):], "/")) {
+	for _, dir := range dirs {
+		for _, abs := range own.all {
+			if dir != "" && (isOrBelow(abs, dir) || within(dir, abs) && holdsPath(line, strings.TrimPrefix(abs[len(dir):], "/"))) {
+				return true
+			}
+		}
+	}
+	return own.isWordOf(line, dirs)
+}
+
+// isWordOf reports whether a word of the line names one of the files, in any
+// spelling, from one of the directories. Options hold paths behind "=", ":" and
+// ",", and behind their letter.
+func (own *ownFiles) isWordOf(line string, dirs [2]string) bool {
+	for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return strings.ContainsRune(" \t\n\r\v\f=:,;&|()<>`", r) }) {
+		for _, name := range [...]string{word, afterOption(word)} {
+			if !strings.ContainsAny(name, "./") || len(name) > longestPath {
+				continue
+			}
+			if isAbs(name) {
+				if own.touches(path.Clean(name)) {
+					return true
+				}
+				continue
+			}
+			for _, dir := range dirs {
+				if dir != "" && own.touches(path.Join(dir, name)) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func (own *ownFiles) touches(abs string) bool {
+	for _, name := range own.all {
+		if isOrBelow(name, abs) {
 			return true
 		}
 	}
 	return false
+}
+
+// afterOption is the value of an option that stands right behind its letter, as
+// in -f/path; empty where the word is no option.
+func afterOption(word string) string {
+	if len(word) > 2 && word[0] == '-' && word[1] != '-' {
+		return word[2:]
+	}
+	return ""
 }
 
 // holdsPath reports whether name stands in line as a whole path, or as the

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/jwt"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
 )
 
@@ -36,7 +37,11 @@ const mostQuoted = 200
 // quote makes text that somebody else wrote safe to show to whoever approves or
 // reads a log: cut short, and everything but printable ASCII escaped, since
 // characters that turn or hide text would change what is seen.
+//
+// Tokens are hidden first: escaped, or cut in two, they would not be found again
+// when the answer is redacted.
 func quote(s string) string {
+	s = jwt.Hide(s)
 	more := ""
 	if len(s) > mostQuoted {
 		cut := mostQuoted

@@ -3,6 +3,7 @@ package evaluate
 import (
 	"slices"
 	"strings"
+	"unicode"
 
 	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
@@ -98,7 +99,7 @@ func judgeRelease(req *enforcementv1.EvaluateRequest) pipeline.Decision {
 	switch state := status(record.ApprovalState); state {
 	case "":
 	case "approved":
-		if strings.TrimSpace(record.ApprovalID) == "" {
+		if word(record.ApprovalID) == "" {
 			return approvalMissing.because("approval_state is approved but there is no approval_id; name the approval")
 		}
 		if signal := integritySignal(record); signal != "" {
@@ -175,8 +176,17 @@ func otherSignal(r *enforcementv1.ReleaseGovernanceEvidence) string {
 	return ""
 }
 
-// word is a name as it is compared, before "-" and "_" are told apart.
-func word(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+// word is a name as it is compared, before "-" and "_" are told apart. What
+// cannot be seen is left out, so that it hides no bad word.
+func word(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r > '~' && !unicode.IsGraphic(r) || r < ' ' && !unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, s)
+	return strings.ToLower(strings.TrimSpace(s))
+}
 
 // status is a state or status as it is compared.
 func status(s string) string { return strings.ReplaceAll(word(s), "-", "_") }

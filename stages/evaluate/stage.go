@@ -104,6 +104,9 @@ func (s *Stage) Spec() pipeline.Spec {
 // Handle judges the request of the exchange.
 func (s *Stage) Handle(_ context.Context, x *pipeline.Exchange) error {
 	req := x.Request()
+	if holdsNUL(req) {
+		return errNUL
+	}
 	p, err := s.choice.policyFor(req.PolicyPack)
 	if err != nil {
 		return err
@@ -115,6 +118,19 @@ func (s *Stage) Handle(_ context.Context, x *pipeline.Exchange) error {
 	d.PolicyID, d.PolicyRef = p.id, p.ref
 	x.SetDecision(d)
 	return nil
+}
+
+var errNUL = pipeline.Block("request.invalid", "target, cwd or another member that is judged holds a NUL character, at which the system would end it; send it without")
+
+// holdsNUL reports whether what is judged would be something else to the system,
+// which ends a path and an argument at a NUL.
+func holdsNUL(req *enforcementv1.EvaluateRequest) bool {
+	for _, s := range [...]string{req.Target, req.Cwd, req.Operation, req.RequestedOperation, req.Server, req.Tool, req.Capability} {
+		if strings.IndexByte(s, 0) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 var unknownAction = row{enforcementv1.DecisionRequireApproval, "runtime.default.require_approval", enforcementv1.SeverityMedium, repositoryOwners}

@@ -127,7 +127,6 @@ func TestResponseEchoesWhatWasJudged(t *testing.T) {
 		{"requested operation", request{ActionType: "git_operation", RequestedOperation: "pull", Capability: "x"}, "", "pull"},
 		{"capability", request{ActionType: "mcp_tool_call", Target: "s:t", Capability: "x"}, "s:t", "x"},
 		{"server and tool", request{ActionType: "mcp_tool_call", Server: "s", Tool: "t"}, "s:t", ""},
-		{"server and its tool as target", request{ActionType: "mcp_tool_call", Server: "s", Target: "t"}, "s:t", ""},
 		{"unknown action", request{ActionType: "dance", Target: "tango"}, "tango", ""},
 	}
 	for _, tt := range tests {

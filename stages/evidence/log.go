@@ -45,7 +45,7 @@ func (m *SyncMode) UnmarshalText(text []byte) error {
 func (*SyncMode) Wants() string { return "one of always, interval, off" }
 
 func (m SyncMode) fault() error {
-	return fmt.Errorf("evidence sync is %+.20q: use always, interval or off", string(m))
+	return errors.New("evidence sync is none of always, interval and off")
 }
 
 const syncInterval = 100 * time.Millisecond

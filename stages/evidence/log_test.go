@@ -55,7 +55,7 @@ func TestSyncModes(t *testing.T) {
 			}
 		})
 	}
-	t.Run("unknown", func(t *testing.T) { wantRefused(t, newPath(t), LogOptions{Sync: "sometimes"}, "sometimes", "interval") })
+	t.Run("unknown", func(t *testing.T) { wantRefused(t, newPath(t), LogOptions{Sync: "sometimes"}, "sync", "interval") })
 }
 
 func TestIntervalSyncs(t *testing.T) {

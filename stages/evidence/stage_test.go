@@ -107,7 +107,7 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		"key and key file":   {Options{SigningKey: secret, SigningKeyFile: good}, []string{"signing_key and signing_key_file"}},
 		"id without a key":   {Options{SigningKeyID: "k"}, []string{"signing_key_id", "there is no key"}},
 		"id of control":      {Options{SigningKey: secret, SigningKeyID: "a\nb"}, []string{"signing_key_id", "cannot be seen"}},
-		"several at a time":  {Options{SigningKeyID: "a\nb", Sync: "never"}, []string{"there is no key", "cannot be seen", "never"}},
+		"several at a time":  {Options{SigningKeyID: "a\nb", Sync: "never"}, []string{"there is no key", "cannot be seen", "evidence sync"}},
 		"a log not for logs": {Options{Log: dir}, []string{"is a directory"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,12 +19,12 @@ import (
 	"context"
 
 	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/jwt"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
 )
 
 // What stands in the place of what was redacted.
 const (
-	redactedJWT       = "<redacted-jwt>"
 	redactedOIDCJWT   = "<redacted-oidc-jwt>"
 	redactedHMAC      = "<redacted-hmac-signature>"
 	redactedSignature = "<redacted-signature>"
@@ -48,7 +48,7 @@ func (*Stage) Spec() pipeline.Spec {
 // Handle implements pipeline.Stage. Where no request could be read the redacted
 // one is empty.
 func (*Stage) Handle(_ context.Context, x *pipeline.Exchange) error {
-	x.SetRedacted(request(x.Request()), x.Response().MapStrings(hideJWTs))
+	x.SetRedacted(request(x.Request()), x.Response().MapStrings(jwt.Hide))
 	return nil
 }
 
@@ -57,7 +57,7 @@ func request(req *enforcementv1.EvaluateRequest) *enforcementv1.EvaluateRequest 
 	if req == nil {
 		return &enforcementv1.EvaluateRequest{}
 	}
-	redacted := req.MapStrings(hideJWTs)
+	redacted := req.MapStrings(jwt.Hide)
 	if auth := req.RunnerAuth; auth != nil {
 		redacted.RunnerAuth.Signature = signature(auth.Algorithm, auth.Signature)
 	}
@@ -74,8 +74,8 @@ func signature(algorithm, sig string) string {
 		return redactedOIDCJWT
 	case algorithm == enforcementv1.AlgorithmHMAC:
 		return redactedHMAC
-	case sig == redactedJWT, hideJWTs(sig) != sig:
-		return redactedJWT
+	case sig == jwt.Redacted, jwt.Hide(sig) != sig:
+		return jwt.Redacted
 	default:
 		return redactedSignature
 	}

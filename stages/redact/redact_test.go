@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"encoding/base64"
 	"reflect"
 	"strings"
 	"testing"
@@ -8,9 +9,23 @@ import (
 	"pgregory.net/rapid"
 
 	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/jwt"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline/pipelinetest"
 )
+
+// b64 encodes a part of a token.
+func b64(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+
+// The tokens of the tests are signed by nobody.
+var (
+	header  = b64(`{"alg":"RS256","typ":"JWT","kid":"test"}`)
+	payload = b64(`{"iss":"https://issuer.example","sub":"nobody"}`)
+	token   = header + "." + payload + "." + b64("not a signature, but as long as one of them may be")
+)
+
+// harmless are texts without a token.
+var harmless = []string{"", "README.en.md", "v1.2.3", "127.0.0.1", "github.com/a/b.c", "a.b.c.d", "...", "docs/architecture.md"}
 
 func newStage(t testing.TB) *Stage {
 	s, err := New(Options{})
@@ -41,14 +56,14 @@ func TestSignature(t *testing.T) {
 		{"HMAC that holds a token", "HMAC-SHA256", token, redactedHMAC},
 		{"OIDC", "OIDC-JWT", token, redactedOIDCJWT},
 		{"OIDC that holds no token", "OIDC-JWT", "secret", redactedOIDCJWT},
-		{"no algorithm, a token", "", token, redactedJWT},
+		{"no algorithm, a token", "", token, jwt.Redacted},
 		{"no algorithm, no token", "", hex, redactedSignature},
-		{"a misspelt algorithm, a token", "oidc-jwt", token, redactedJWT},
-		{"a misspelt algorithm, a token in a longer text", "OIDC_JWT", "Bearer " + token, redactedJWT},
+		{"a misspelt algorithm, a token", "oidc-jwt", token, jwt.Redacted},
+		{"a misspelt algorithm, a token in a longer text", "OIDC_JWT", "Bearer " + token, jwt.Redacted},
 		{"a misspelt algorithm, no token", "HMAC-SHA-256", hex, redactedSignature},
 		{"half a token", "JWT", header + "." + payload, redactedSignature},
 		{"a token for an algorithm", token, hex, redactedSignature},
-		{"redacted before, as a token", "JWT", redactedJWT, redactedJWT},
+		{"redacted before, as a token", "JWT", jwt.Redacted, jwt.Redacted},
 		{"redacted before, as OIDC", "OIDC-JWT", redactedOIDCJWT, redactedOIDCJWT},
 		{"redacted before, otherwise", "", redactedSignature, redactedSignature},
 		{"empty, HMAC", "HMAC-SHA256", "", ""},

@@ -1,6 +1,14 @@
-package redact
+// Package jwt finds JSON Web Tokens in text and hides them. It verifies nothing.
+//
+// No token survives Hide in any string, whatever it is glued to; a text without
+// one stays as it is; hiding twice is hiding once; and the work grows with the
+// length of the text and no faster, whatever the text is.
+package jwt
 
 import "strings"
+
+// Redacted is what stands in the place of a token.
+const Redacted = "<redacted-jwt>"
 
 // A JSON Web Token in compact form is base64url parts between dots: a header,
 // two parts more where it is signed, four where it is encrypted. Any part but
@@ -23,9 +31,9 @@ const (
 	leastJWT    = leastHeader + 2 // and with two dots
 )
 
-// hideJWTs gives s with redactedJWT in the place of each token. Tokens joined by
+// Hide gives s with Redacted in the place of each token. Tokens joined by
 // dots or glued to each other are hidden as one.
-func hideJWTs(s string) string {
+func Hide(s string) string {
 	if len(s) < leastJWT || strings.Count(s, ".") < 2 {
 		return s
 	}
@@ -47,7 +55,7 @@ func hideJWTs(s string) string {
 			continue
 		}
 		hidden.WriteString(s[done : done+start])
-		hidden.WriteString(redactedJWT)
+		hidden.WriteString(Redacted)
 		done, from = end, end
 	}
 	if done == 0 {

@@ -1,4 +1,4 @@
-package redact
+package jwt
 
 import (
 	"encoding/base64"
@@ -23,7 +23,7 @@ var (
 )
 
 func TestHidesTokens(t *testing.T) {
-	const hidden = redactedJWT
+	const hidden = Redacted
 	rest := "." + payload + "." + sig
 	for _, tt := range []struct{ name, in, want string }{
 		{"alone", token, hidden},
@@ -86,7 +86,7 @@ func TestHidesTokens(t *testing.T) {
 		{"behind a long word", strings.Repeat("x", 99_991) + token, strings.Repeat("x", 99_991) + hidden},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := hideJWTs(tt.in); got != tt.want {
+			if got := Hide(tt.in); got != tt.want {
 				t.Errorf("%.200s\nbecame %.200s\nwant   %.200s", tt.in, got, tt.want)
 			}
 		})
@@ -103,7 +103,7 @@ var harmless = []string{
 	"git push origin HEAD:refs/heads/release.1.x", "kubectl get pods -o jsonpath={.items[0].metadata.name}",
 	"a sentence. And another. And a third...", "a.b\nc.d\r\ne.f\n\n", "README.md\nmain.go\ngo.mod\n",
 	"eyJ", "eyJ.eyJ.eyJ", "eyJhbGciOi.eyJhbGciOi.eyJhbGciOi",
-	redactedJWT, redactedOIDCJWT, "a." + redactedJWT + ".b.c",
+	Redacted, "<redacted-oidc-jwt>", "a." + Redacted + ".b.c",
 }
 
 func TestLeavesOtherTextAlone(t *testing.T) {
@@ -119,7 +119,7 @@ func TestLeavesOtherTextAlone(t *testing.T) {
 		"." + rest, rest, payload + "." + payload + "." + payload, sig + "." + sig + "." + sig,
 	}, harmless...)
 	for _, text := range texts {
-		if got := hideJWTs(text); got != text {
+		if got := Hide(text); got != text {
 			t.Errorf("%.200s\nbecame %.200s", text, got)
 		}
 	}
@@ -155,14 +155,14 @@ var dotted = regexp.MustCompile(`[A-Za-z0-9_=.-]+`)
 
 // holdToTheLaw checks what must be true of any text.
 func holdToTheLaw(t rapid.TB, s string) {
-	once := hideJWTs(s)
+	once := Hide(s)
 	if hasJWT(once) {
 		t.Fatalf("a token survives in %q, made from %q", once, s)
 	}
-	if twice := hideJWTs(once); twice != once {
+	if twice := Hide(once); twice != once {
 		t.Fatalf("redacting %q gives %q and, once more, %q", s, once, twice)
 	}
-	if once != s && !strings.Contains(once, redactedJWT) {
+	if once != s && !strings.Contains(once, Redacted) {
 		t.Fatalf("%q became %q", s, once)
 	}
 }
@@ -170,7 +170,7 @@ func holdToTheLaw(t rapid.TB, s string) {
 // pieces are what hostile texts are made of.
 var pieces = []string{
 	".", "..", "\n", "\r\n", "=", "==", "-", "_", "e", "ey", "eyJ", "Bearer_", " ", "/", "<", "README", "en", "md",
-	header, payload, sig, token, redactedJWT,
+	header, payload, sig, token, Redacted,
 	b64(`{"alg":0}`), b64(`{`), b64(`{"`), b64(`"alg"`), b64(`"alg":`), b64(`"}`), b64(`}`), b64(`  }`), b64(` {"alg":"none"} `), b64(`\"`), b64(`{"\u0061lg":1}`),
 }
 
@@ -197,7 +197,7 @@ func TestNoHeaderSurvivesWhateverItHolds(t *testing.T) {
 		}
 		encoding := rapid.SampledFrom([]*base64.Encoding{base64.RawURLEncoding, base64.URLEncoding}).Draw(t, "encoding")
 		in := rapid.StringMatching(`[A-Za-z0-9_-]{0,9}`).Draw(t, "glue") + encoding.EncodeToString([]byte(indent+string(text)+indent)) + "." + payload + "." + sig
-		if got := hideJWTs(in); strings.Contains(got, payload) || strings.Contains(got, sig) {
+		if got := Hide(in); strings.Contains(got, payload) || strings.Contains(got, sig) {
 			t.Fatalf("%q became %q", in, got)
 		}
 		holdToTheLaw(t, in)
@@ -255,7 +255,7 @@ func TestHostileTextTakesLinearTime(t *testing.T) {
 	for name, text := range hostileTexts() {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			hideJWTs(text)
+			Hide(text)
 			// Tens of milliseconds, under the race detector too; a search that
 			// is not linear takes minutes.
 			if took := time.Since(start); took > 2*time.Second {
@@ -270,7 +270,7 @@ func BenchmarkHideJWTs(b *testing.B) {
 		b.Run("hostile/"+strings.ReplaceAll(name, " ", "_"), func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {
-				hideJWTs(text)
+				Hide(text)
 			}
 		})
 	}
@@ -278,7 +278,7 @@ func BenchmarkHideJWTs(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				hideJWTs(text)
+				Hide(text)
 			}
 		})
 	}
