@@ -34,10 +34,22 @@ type Source struct {
 	// Option is the name of the option that holds the key, such as "hmac_key".
 	// The file's option is called the same with "_file", the id's with "_id".
 	Option string
+	// Entry is set where Option is an entry of a list of keys, such as
+	// "hmac_keys[1]". Its file and its id are then the members file and id, and
+	// both are needed: keys side by side are told apart by their ids.
+	Entry bool
 
 	Key  string // the key itself, or empty
 	File string // the file that holds it, or empty
 	ID   string // the key's name, or empty
+}
+
+// member is the name of the option that holds the file or the id.
+func (s Source) member(name string) string {
+	if s.Entry {
+		return s.Option + "." + name
+	}
+	return s.Option + "_" + name
 }
 
 // Set reports whether any of the options is set.
@@ -49,18 +61,23 @@ func (s Source) Load() (key []byte, warnings []string, err error) {
 	var faults *multierror.Error
 	switch {
 	case s.Key != "" && s.File != "":
-		faults = multierror.Append(faults, fmt.Errorf("%s and %s_file are both set; leave one of them out, better the first", s.Option, s.Option))
+		faults = multierror.Append(faults, fmt.Errorf("%s and %s are both set; leave one of them out, better the first", s.Option, s.member("file")))
 	case s.File != "":
 		if key, warnings, err = readFile(s.File); err != nil {
-			faults = multierror.Append(faults, fmt.Errorf("%s_file: %w", s.Option, err))
+			faults = multierror.Append(faults, fmt.Errorf("%s: %w", s.member("file"), err))
 		}
 	case s.Key != "":
 		key = []byte(s.Key)
+	case s.Entry:
+		faults = multierror.Append(faults, fmt.Errorf("%s is missing; name the file that holds the key", s.member("file")))
 	case s.ID != "":
-		faults = multierror.Append(faults, fmt.Errorf("%s_id is set and there is no key; set %s_file, or leave the id out", s.Option, s.Option))
+		faults = multierror.Append(faults, fmt.Errorf("%s is set and there is no key; set %s, or leave the id out", s.member("id"), s.member("file")))
+	}
+	if s.Entry && s.ID == "" {
+		faults = multierror.Append(faults, fmt.Errorf("%s is missing; give the key a name", s.member("id")))
 	}
 	if problem := badID(s.ID); problem != "" {
-		faults = multierror.Append(faults, fmt.Errorf("%s_id %s", s.Option, problem))
+		faults = multierror.Append(faults, fmt.Errorf("%s %s", s.member("id"), problem))
 	}
 	if err := faults.ErrorOrNil(); err != nil {
 		return nil, nil, err

@@ -47,6 +47,7 @@ func TestLoad(t *testing.T) {
 		{"a line break of the key's own", Source{File: file(t, key+"\n\n", 0o600)}, key + "\n", ""},
 		{"a file that its group can read", Source{File: file(t, key, 0o640)}, key, "group"},
 		{"a short file", Source{File: file(t, short+"\n", 0o600)}, short, "can be guessed"},
+		{"an entry", Source{Entry: true, ID: "k-1", File: file(t, key, 0o600)}, key, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.source.Option = "hmac_key"
@@ -84,6 +85,8 @@ func TestLoadRefusesWithAllFaults(t *testing.T) {
 		{"a large file", Source{File: file(t, strings.Repeat("a", maxFile+1), 0o600)}, []string{"no key"}},
 		{"a file that all can read", Source{File: file(t, key, 0o604)}, []string{"mode 0604"}},
 		{"a file that all can write", Source{File: file(t, key, 0o602)}, []string{"mode 0602"}},
+		{"an empty entry", Source{Entry: true}, []string{"hmac_key.file is missing", "hmac_key.id is missing"}},
+		{"an entry that hides something", Source{Entry: true, ID: "\n", File: file(t, "", 0o600)}, []string{"hmac_key.file: ", "hmac_key.id holds"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if runtime.GOOS == "windows" && strings.Contains(c.name, "all can") {

@@ -60,10 +60,10 @@ func TestRefusesToStart(t *testing.T) {
 		{"no such file", Options{HMACKeyFile: good + ".none"}, []string{"hmac_key_file"}},
 		{"a key id with a line break", Options{HMACKey: key, HMACKeyID: "a\nb"}, []string{"hmac_key_id"}},
 		{"a key id that is no UTF-8", Options{HMACKey: key, HMACKeyID: "\xff"}, []string{"hmac_key_id"}},
-		{"an issuer", Options{OIDCIssuer: "https://issuer.example"}, []string{"oidc_issuer: OIDC runner authentication is not available yet"}},
-		{"all of OIDC", Options{OIDCIssuer: "a", OIDCAudience: "b", OIDCJWKS: "c", OIDCJWKSURL: "d"}, []string{"oidc_issuer, oidc_audience, oidc_jwks, oidc_jwks_url: "}},
-		{"OIDC beside a good key", Options{HMACKey: key, OIDCAudience: "b"}, []string{"oidc_audience"}},
-		{"everything at once", Options{HMACKey: key, HMACKeyFile: good, HMACKeyID: "\n", OIDCJWKS: "c"}, []string{"oidc_jwks", "hmac_key and hmac_key_file", "hmac_key_id"}},
+		{"an issuer alone", Options{OIDCIssuer: "https://issuer.example"}, []string{"oidc_audience is missing", "oidc_jwks and jwks_url are both missing"}},
+		{"OIDC beside a good key", Options{HMACKey: key, OIDCAudience: "b"}, []string{"oidc_issuer", "oidc_jwks"}},
+		{"everything at once", Options{HMACKey: key, HMACKeyFile: good, HMACKeyID: "\n", OIDCJWKS: good + ".none"},
+			[]string{"hmac_key and hmac_key_file", "hmac_key_id", "oidc_issuer", "oidc_audience", "oidc_jwks cannot be used"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			stage, err := New(tt.o, pipeline.Env{})

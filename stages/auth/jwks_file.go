@@ -1,0 +1,125 @@
+package auth
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
+)
+
+// fileLookEvery is how often the file is looked at, at most.
+const fileLookEvery = time.Second
+
+// fileKeys are the keys of a file. It is read again once it has changed; where
+// it cannot be used any more, the keys that were read before stay.
+type fileKeys struct {
+	path string
+	now  func() time.Time
+	log  hclog.Logger
+
+	mu      sync.Mutex
+	set     *keySet
+	read    fs.FileInfo // the file as it was when it was last read, well or not
+	settled bool        // read is old enough that a change shows in its time
+	looked  time.Time
+	failing string // why the file cannot be used now
+}
+
+// newFileKeys reads the file.
+func newFileKeys(path string, log hclog.Logger, now func() time.Time) (*fileKeys, error) {
+	f := &fileKeys{path: path, now: now, log: log, looked: now()}
+	set, err := f.load()
+	if err != nil {
+		return nil, err
+	}
+	f.set = set
+	return f, nil
+}
+
+func (f *fileKeys) close() {}
+
+func (f *fileKeys) lookup(ctx context.Context, kid string) (*rsa.PublicKey, *keySet, *pipeline.BlockError) {
+	set, err := f.current(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if key := set.keys[kid]; key != nil {
+		return key, set, nil
+	}
+	return nil, nil, errUnknownKey
+}
+
+func (f *fileKeys) current(context.Context) (*keySet, *pipeline.BlockError) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	if since := now.Sub(f.looked); since >= fileLookEvery || since < 0 {
+		f.looked = now
+		f.reload()
+	}
+	return f.set, nil
+}
+
+// reload reads the file if it has changed.
+func (f *fileKeys) reload() {
+	info, err := os.Stat(f.path)
+	if err == nil && f.settled && os.SameFile(info, f.read) && info.Size() == f.read.Size() && info.ModTime().Equal(f.read.ModTime()) {
+		return
+	}
+	set, err := f.load()
+	if err != nil {
+		if f.failing != err.Error() {
+			f.failing = err.Error()
+			f.log.Error("the file of keys cannot be used any more; the keys that were read before stay in use", "file", f.path, "error", err)
+		}
+		return
+	}
+	switch {
+	case !set.sameKeys(f.set):
+		f.set = set
+		f.log.Info("new keys were read", "file", f.path, "keys", len(set.keys), "skipped", set.skipped)
+	case f.failing != "":
+		f.log.Info("the file of keys can be used again", "file", f.path)
+	}
+	f.failing = ""
+}
+
+// load reads the file, and remembers what it looked like.
+func (f *fileKeys) load() (*keySet, error) {
+	f.settled = false
+	info, err := os.Stat(f.path) // opening a pipe would wait for its writer, so look first
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is no regular file")
+	}
+	file, err := os.Open(f.path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() // only read
+	if info, err = file.Stat(); err != nil {
+		return nil, err
+	}
+	if runtime.GOOS != "windows" && info.Mode()&0o002 != 0 {
+		return nil, fmt.Errorf("everybody can write to it (mode %04o), and so put a key of their own in; chmod o-w it", info.Mode().Perm())
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxJWKS+1))
+	if err != nil {
+		return nil, err
+	}
+	// File systems keep times coarsely: a change right after another may not show.
+	f.read, f.settled = info, f.now().Sub(info.ModTime()) > 2*time.Second
+	return parseJWKS(text)
+}
