@@ -26,6 +26,7 @@ var mayImport = []struct {
 	{"keys", nil},
 	{"jwt", nil},
 	{"pipeline", []string{"enforcement/v1", "document", "pipeline"}},
+	{"stages/auth/citoken", []string{"enforcement/v1"}},
 	{"stages/", []string{"enforcement/v1", "document", "jwt", "keys", "pipeline"}},
 	{"conn", []string{"enforcement/v1", "pipeline", "conn"}},
 	{"examples/", []string{"enforcement/v1", "document", "pipeline", "conn"}},

@@ -44,15 +44,20 @@ type cli struct {
 	EvidenceSigningKey   string `group:"Evidence" env:"CAVRA_DAEMON_EVIDENCE_HMAC_KEY" placeholder:"KEY" help:"The HMAC key that signs records."`
 	EvidenceSigningKeyID string `group:"Evidence" env:"CAVRA_DAEMON_EVIDENCE_KEY_ID" name:"evidence-signing-key-id" placeholder:"ID" help:"Names that key."`
 
-	RunnerAuthKey           string `group:"Runner authentication" env:"CAVRA_RUNNER_AUTH_HMAC_KEY" placeholder:"KEY" help:"The HMAC key of runners: the daemon checks with it, a client signs with it."`
-	RunnerAuthKeyID         string `group:"Runner authentication" env:"CAVRA_RUNNER_AUTH_KEY_ID" name:"runner-auth-key-id" placeholder:"ID" help:"Names that key."`
-	RunnerAuthClaims        string `group:"Runner authentication" placeholder:"FILE" help:"The RunnerIdentity that a client signs, as JSON."`
-	RunnerAuthOIDCToken     string `group:"Runner authentication" env:"CAVRA_RUNNER_AUTH_OIDC_TOKEN" name:"runner-auth-oidc-token" placeholder:"JWT" help:"${later}"`
-	RunnerAuthOIDCTokenFile string `group:"Runner authentication" env:"CAVRA_RUNNER_AUTH_OIDC_TOKEN_FILE" name:"runner-auth-oidc-token-file" placeholder:"FILE" help:"${later}"`
-	RunnerOIDCIssuer        string `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_ISSUER" name:"runner-oidc-issuer" placeholder:"URL" help:"${later}"`
-	RunnerOIDCAudience      string `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_AUDIENCE" name:"runner-oidc-audience" placeholder:"NAME" help:"${later}"`
-	RunnerOIDCJWKS          string `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_JWKS" name:"runner-oidc-jwks" placeholder:"FILE" help:"${later}"`
-	RunnerOIDCJWKSURL       string `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_JWKS_URL" name:"runner-oidc-jwks-url" placeholder:"URL" help:"${later}"`
+	PrintRunnerClaims       bool     `group:"Modes" xor:"mode" help:"Print the identity that --runner-auth-claims auto makes of the CI provider's variables."`
+	RunnerAuthKey           string   `group:"Runner authentication" env:"CAVRA_RUNNER_AUTH_HMAC_KEY" placeholder:"KEY" help:"The HMAC key of runners: the daemon checks with it, a client signs with it."`
+	RunnerAuthKeyID         string   `group:"Runner authentication" env:"CAVRA_RUNNER_AUTH_KEY_ID" name:"runner-auth-key-id" placeholder:"ID" help:"Names that key."`
+	RunnerAuthClaims        string   `group:"Runner authentication" placeholder:"FILE|auto" help:"Who the runner says it is: a RunnerIdentity as JSON, or auto for what the CI provider's variables say. Default: auto with a token, otherwise nothing is claimed"`
+	RunnerAuthVersion       string   `group:"Runner authentication" name:"runner-auth-version" default:"v2" placeholder:"v1|v2" help:"What a client signs with the HMAC key: v2 holds for one request and a short time; v1, for older daemons, for ever."`
+	RunnerAuthRequire       string   `group:"Runner authentication" placeholder:"v2" help:"Daemon: refuse HMAC signatures of v1, which can be replayed."`
+	RunnerAuthOIDCToken     string   `group:"Runner authentication" env:"CAVRA_RUNNER_AUTH_OIDC_TOKEN" name:"runner-auth-oidc-token" placeholder:"JWT" help:"Client: the OIDC token that proves who the runner is. It goes before an HMAC key."`
+	RunnerAuthOIDCTokenFile string   `group:"Runner authentication" env:"CAVRA_RUNNER_AUTH_OIDC_TOKEN_FILE" name:"runner-auth-oidc-token-file" placeholder:"FILE" help:"Client: the file that holds that token."`
+	RunnerOIDCAuto          bool     `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_AUTO" name:"runner-oidc-auto" help:"Client: get that token from the CI provider: GitHub Actions, GitLab CI, Azure Pipelines, Buildkite or CircleCI."`
+	RunnerOIDCIssuer        string   `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_ISSUER" name:"runner-oidc-issuer" placeholder:"URL" help:"Daemon: the issuer of tokens, as their claim iss has it."`
+	RunnerOIDCAudience      string   `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_AUDIENCE" name:"runner-oidc-audience" placeholder:"NAME" help:"Daemon: the audience that a token must be made for. Client: the one to ask for."`
+	RunnerOIDCJWKS          string   `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_JWKS" name:"runner-oidc-jwks" placeholder:"FILE" help:"Daemon: the issuer's keys."`
+	RunnerOIDCJWKSURL       string   `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_JWKS_URL" name:"runner-oidc-jwks-url" placeholder:"URL" help:"Daemon: where the issuer's keys are fetched from."`
+	RunnerOIDCRequire       []string `group:"Runner authentication" name:"runner-oidc-require" sep:"none" placeholder:"NAME=VALUE" help:"Daemon: who gets in, such as repository=octo/*; * stands for any run of characters. May be repeated."`
 }
 
 // later is said of what the contract names and this version does not do yet.
@@ -138,13 +143,11 @@ func (c *cli) fault() string {
 		return "--lifecycle is not available in this version; run --serve in the background or under a service manager"
 	case c.VerifyEvidence && c.EvidenceLog == "" && c.Config == "":
 		return "--verify-evidence needs --evidence-log FILE, or --config FILE that names one"
-	case c.asks() && (c.RunnerAuthOIDCToken != "" || c.RunnerAuthOIDCTokenFile != ""):
-		return "OIDC tokens are not available in this version; sign with CAVRA_RUNNER_AUTH_HMAC_KEY and --runner-auth-claims, and unset --runner-auth-oidc-token, --runner-auth-oidc-token-file and their variables"
-	case c.asks() && c.RunnerAuthClaims != "" && c.RunnerAuthKey == "":
-		return "--runner-auth-claims says who the runner is, and nothing proves it; set CAVRA_RUNNER_AUTH_HMAC_KEY"
 	}
-	return ""
+	return c.runnerFault()
 }
 
 // asks reports whether the mode sends a request of --input.
-func (c *cli) asks() bool { return !c.Serve && !c.VerifyEvidence && !c.Check && !c.Version }
+func (c *cli) asks() bool {
+	return !c.Serve && !c.VerifyEvidence && !c.Check && !c.Version && !c.PrintRunnerClaims
+}

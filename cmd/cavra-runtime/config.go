@@ -225,6 +225,7 @@ func (c *cli) stageFlags() []stageFlag {
 		{"--evidence-signing-key-id", "evidence", "signing_key_id", c.EvidenceSigningKeyID, ""},
 		{"--runner-auth-key", "auth", "hmac_key", c.RunnerAuthKey, "hmac_key_file"},
 		{"--runner-auth-key-id", "auth", "hmac_key_id", c.RunnerAuthKeyID, ""},
+		{"--runner-auth-require", "auth", "hmac_require", c.RunnerAuthRequire, ""},
 		{"--runner-oidc-issuer", "auth", "oidc_issuer", c.RunnerOIDCIssuer, ""},
 		{"--runner-oidc-audience", "auth", "oidc_audience", c.RunnerOIDCAudience, ""},
 		{"--runner-oidc-jwks", "auth", "oidc_jwks", c.RunnerOIDCJWKS, ""},
@@ -237,6 +238,9 @@ func (c *cli) stageFlags() []stageFlag {
 			packs = append(packs, strings.TrimSpace(name))
 		}
 		all = append(all, stageFlag{"--policy-packs", "evaluate", "policy_packs", packs, ""})
+	}
+	if c.RunnerOIDCRequire != nil {
+		all = append(all, stageFlag{"--runner-oidc-require", "auth", "oidc_require", c.RunnerOIDCRequire, ""})
 	}
 	return all
 }

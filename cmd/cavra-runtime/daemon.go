@@ -2,15 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/conn"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/document"
-	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
-	"github.com/Huzefaaa2/cavra/go/cavra-runtime/stages/auth"
 )
 
 // askDaemon sends the request of --input to the daemon and prints its decision.
@@ -21,7 +20,7 @@ func askDaemon(ctx context.Context, c *cli, stdin io.Reader, stdout, stderr io.W
 	if err != nil {
 		return fail(stderr, "the request is not sent", err)
 	}
-	raw, err := readRaw(c, stdin)
+	raw, err := readRaw(ctx, c, stdin, c.clientLog(stderr))
 	if err != nil {
 		return fail(stderr, "the request is not sent", err)
 	}
@@ -52,7 +51,7 @@ func (c *cli) socket() (string, error) {
 const maxInput = 64 << 20
 
 // readRaw reads the whole of --input and signs it where that is asked for.
-func readRaw(c *cli, stdin io.Reader) ([]byte, error) {
+func readRaw(ctx context.Context, c *cli, stdin io.Reader, log hclog.Logger) ([]byte, error) {
 	in, err := openInput(c.Input, stdin)
 	if err != nil {
 		return nil, err
@@ -64,8 +63,8 @@ func readRaw(c *cli, stdin io.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("the request cannot be read: %w", err)
 	case len(raw) > maxInput:
 		return nil, fmt.Errorf("the request is larger than %v; send less", document.Bytes(maxInput))
-	case c.RunnerAuthClaims != "":
-		return sign(c, raw)
+	case c.signs():
+		return sign(ctx, c, raw, log)
 	}
 	return raw, nil
 }
@@ -80,29 +79,4 @@ func openInput(path string, stdin io.Reader) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("the request cannot be read: %w; name the file with --input", err)
 	}
 	return f, nil
-}
-
-// sign puts the runner's identity and its proof into a request. One that cannot
-// be decoded is left as it is, for the daemon to refuse.
-func sign(c *cli, raw []byte) ([]byte, error) {
-	req, err := enforcementv1.DecodeRequest(raw)
-	if err != nil {
-		var malformed *enforcementv1.DecodeError
-		if errors.As(err, &malformed) {
-			return raw, nil
-		}
-		return nil, err
-	}
-	text, err := document.ReadFile(c.RunnerAuthClaims)
-	if err != nil {
-		return nil, fmt.Errorf("the runner's claims cannot be read: %w; name the file with --runner-auth-claims", err)
-	}
-	var identity enforcementv1.RunnerIdentity
-	if err := document.Read(c.RunnerAuthClaims, text, &identity); err != nil {
-		return nil, err
-	}
-	if req.RunnerAuth, err = auth.SignHMAC([]byte(c.RunnerAuthKey), c.RunnerAuthKeyID, identity); err != nil {
-		return nil, err
-	}
-	return req.AppendJSON(nil), nil
 }

@@ -35,12 +35,14 @@ func TestEndToEnd(t *testing.T) {
 			key := make([]byte, 32)
 			rand.Read(key)
 			env.Setenv("SECRET", hex.EncodeToString(key))
-			return nil
+			return startIssuer(env)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await":    await,
 			"exits":    exits,
 			"nosecret": noSecret,
+			"issuer":   issuerCommand,
+			"token":    tokenCommand,
 		},
 	})
 }
@@ -85,27 +87,33 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// nosecret looks for $SECRET in every file of the script's directory and in the
-// output of the last command.
+// nosecret looks for $SECRET and every token that was issued in the files of the
+// script's directory and in the output of the last command. Files whose names
+// begin with "secret" are where they may be.
 func noSecret(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: nosecret")
 	}
-	secret := ts.Getenv("SECRET")
-	for _, name := range []string{"stdout", "stderr"} {
-		if strings.Contains(ts.ReadFile(name), secret) {
-			ts.Fatalf("%s holds the secret", name)
+	secrets := append(issuerOf(ts).secrets(), ts.Getenv("SECRET"))
+	look := func(name, text string) {
+		for _, secret := range secrets {
+			if strings.Contains(text, secret) {
+				ts.Fatalf("%s holds a secret", name)
+			}
 		}
+	}
+	for _, name := range []string{"stdout", "stderr"} {
+		look(name, ts.ReadFile(name))
 	}
 	ts.Check(filepath.WalkDir(ts.Getenv("WORK"), func(path string, d os.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || strings.HasPrefix(filepath.Base(path), "secret") {
 			return err
 		}
-		if b, err := os.ReadFile(path); err != nil {
+		b, err := os.ReadFile(path)
+		if err != nil {
 			return err
-		} else if strings.Contains(string(b), secret) {
-			ts.Fatalf("%s holds the secret", path)
 		}
+		look(path, string(b))
 		return nil
 	}))
 }

@@ -3,8 +3,8 @@
 //
 // It has one mode per file: serve.go is the daemon, daemon.go the client of it,
 // once.go judges one request in process, verify.go checks an evidence log, and
-// check.go explains a configuration. stages.go lists the stages that a
-// configuration can name.
+// check.go explains a configuration. runner.go proves who asks. stages.go lists
+// the stages that a configuration can name.
 package main
 
 import (
@@ -44,6 +44,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	switch {
 	case cli.Version:
 		return printVersion(stdout)
+	case cli.PrintRunnerClaims:
+		return printRunnerClaims(cli, stdout, stderr)
 	case cli.VerifyEvidence:
 		return verifyEvidence(cli, stdout, stderr)
 	case cli.Daemon:

@@ -19,7 +19,7 @@ func once(ctx context.Context, c *cli, stdin io.Reader, stdout, stderr io.Writer
 		return fail(stderr, "the request cannot be judged", err)
 	}
 	code := exitOK
-	x, err := readInput(c, stdin, cfg.limits())
+	x, err := readInput(ctx, c, stdin, cfg.limits(), c.clientLog(stderr))
 	if err != nil {
 		code = fail(stderr, "there is no decision", err)
 	} else {
@@ -35,7 +35,7 @@ func once(ctx context.Context, c *cli, stdin io.Reader, stdout, stderr io.Writer
 }
 
 // readInput reads the request of --input and signs it where that is asked for.
-func readInput(c *cli, stdin io.Reader, limits conn.Limits) (*pipeline.Exchange, error) {
+func readInput(ctx context.Context, c *cli, stdin io.Reader, limits conn.Limits, log hclog.Logger) (*pipeline.Exchange, error) {
 	in, err := openInput(c.Input, stdin)
 	if err != nil {
 		return nil, err
@@ -45,8 +45,8 @@ func readInput(c *cli, stdin io.Reader, limits conn.Limits) (*pipeline.Exchange,
 	if err != nil {
 		return nil, fmt.Errorf("the request cannot be read: %w", err)
 	}
-	if c.RunnerAuthClaims != "" && x.Raw() != nil {
-		signed, err := sign(c, x.Raw())
+	if c.signs() && x.Raw() != nil {
+		signed, err := sign(ctx, c, x.Raw(), log)
 		if err != nil {
 			return nil, err
 		}
