@@ -64,6 +64,7 @@ func (s Source) Load() (key []byte, warnings []string, err error) {
 		faults = multierror.Append(faults, fmt.Errorf("%s and %s are both set; leave one of them out, better the first", s.Option, s.member("file")))
 	case s.File != "":
 		if key, warnings, err = readFile(s.File); err != nil {
+			err = withoutPath(err)
 			faults = multierror.Append(faults, fmt.Errorf("%s: %w", s.member("file"), err))
 		}
 	case s.Key != "":
@@ -86,6 +87,15 @@ func (s Source) Load() (key []byte, warnings []string, err error) {
 		warnings = append(warnings, fmt.Sprintf("%s has %d bytes, so it can be guessed; make one of %d or more, as with: openssl rand -hex 32", s.Option, len(key), Recommended))
 	}
 	return key, warnings, nil
+}
+
+// withoutPath is a fault of a file without the file's name: where somebody gave
+// the key in the place of its file, the name is the key.
+func withoutPath(err error) error {
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		return fmt.Errorf("the file cannot be read: %w", at.Err)
+	}
+	return err
 }
 
 // badID says why id cannot name a key, or "".

@@ -151,7 +151,7 @@ func (c *Chain) Run(ctx context.Context, x *Exchange) *enforcementv1.DecisionRes
 	}
 	x.active = nil
 	resp := x.redactedResponse
-	c.logAnswer(resp)
+	c.logAnswer(x.peer, resp)
 	if c.o.Observe != nil {
 		c.o.Observe(resp, x.took)
 	}
@@ -218,7 +218,7 @@ func asBlock(err error) *BlockError {
 
 // logAnswer writes the line of a decision: blocks at level info, all others at
 // debug, so that a busy daemon's log is not a second evidence log.
-func (c *Chain) logAnswer(resp *enforcementv1.DecisionResponse) {
+func (c *Chain) logAnswer(peer Peer, resp *enforcementv1.DecisionResponse) {
 	level, wanted := hclog.Debug, c.o.Log.IsDebug
 	if resp.Decision == enforcementv1.DecisionBlock {
 		level, wanted = hclog.Info, c.o.Log.IsInfo
@@ -226,6 +226,13 @@ func (c *Chain) logAnswer(resp *enforcementv1.DecisionResponse) {
 	if !wanted() {
 		return
 	}
-	c.o.Log.Log(level, "answered", "correlation_id", resp.CorrelationID, "decision_id", resp.DecisionID,
-		"decision", resp.Decision, "rule_id", resp.RuleID, "action_type", resp.ActionType)
+	fields := []any{"correlation_id", resp.CorrelationID, "decision_id", resp.DecisionID,
+		"decision", resp.Decision, "rule_id", resp.RuleID, "action_type", resp.ActionType}
+	if peer.Known {
+		fields = append(fields, "uid", peer.UID, "pid", peer.PID)
+	}
+	if level == hclog.Info { // the reason is redacted, as all of the answer is
+		fields = append(fields, "reason", resp.Reason)
+	}
+	c.o.Log.Log(level, "answered", fields...)
 }

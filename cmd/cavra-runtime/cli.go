@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
 )
 
 const description = `Decides before an agent or a CI runner acts, and records the decision.
@@ -26,6 +28,8 @@ type cli struct {
 	Version        bool   `group:"Modes" xor:"mode" help:"Print the version."`
 
 	Input            string `default:"-" placeholder:"FILE" help:"Where the request is read from; - is standard input."`
+	ExpectDecision   string `placeholder:"DECISION" help:"End with 1 unless the decision is this one: allow, require_approval or block. Without it the exit code says only whether there is a decision."`
+	ExpectRule       string `placeholder:"RULE" help:"End with 1 unless the rule that decided is this one."`
 	Socket           string `placeholder:"PATH" help:"The daemon's socket. Default: .cavra/cavra-runtime.sock"`
 	PID              string `name:"pid" placeholder:"FILE" help:"The daemon's pid file. Default: the socket's path and .pid"`
 	LifecycleTimeout string `default:"5s" placeholder:"DURATION" help:"How long --lifecycle waits. ${later}"`
@@ -143,6 +147,11 @@ func (c *cli) fault() string {
 		return "--lifecycle is not available in this version; run --serve in the background or under a service manager"
 	case c.VerifyEvidence && c.EvidenceLog == "" && c.Config == "":
 		return "--verify-evidence needs --evidence-log FILE, or --config FILE that names one"
+	}
+	switch c.ExpectDecision {
+	case "", enforcementv1.DecisionAllow, enforcementv1.DecisionRequireApproval, enforcementv1.DecisionBlock:
+	default:
+		return "--expect-decision must be allow, require_approval or block"
 	}
 	return c.runnerFault()
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/conn"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/document"
+	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
 )
 
 // askDaemon sends the request of --input to the daemon and prints its decision.
@@ -29,8 +30,19 @@ func askDaemon(ctx context.Context, c *cli, stdin io.Reader, stdout, stderr io.W
 	if err != nil {
 		return fail(stderr, "there is no decision, which is to be taken as a block", err)
 	}
+	return c.show(resp, stdout, stderr)
+}
+
+// show prints a decision and compares it with what is expected.
+func (c *cli) show(resp *enforcementv1.DecisionResponse, stdout, stderr io.Writer) int {
 	if _, err := stdout.Write(append(resp.AppendJSON(nil), '\n')); err != nil {
 		return fail(stderr, "the decision cannot be printed", err)
+	}
+	if expected := c.ExpectDecision; expected != "" && expected != resp.Decision {
+		return fail(stderr, "the decision is not the expected one", fmt.Errorf("%s was expected, and it is %s by %s: %s", expected, resp.Decision, resp.RuleID, resp.Reason))
+	}
+	if expected := c.ExpectRule; expected != "" && expected != resp.RuleID {
+		return fail(stderr, "the rule is not the expected one", fmt.Errorf("%s decided: %s", resp.RuleID, resp.Reason))
 	}
 	return exitOK
 }

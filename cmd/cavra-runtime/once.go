@@ -23,10 +23,7 @@ func once(ctx context.Context, c *cli, stdin io.Reader, stdout, stderr io.Writer
 	if err != nil {
 		code = fail(stderr, "there is no decision", err)
 	} else {
-		resp := chain.Run(ctx, x)
-		if _, err := stdout.Write(append(resp.AppendJSON(nil), '\n')); err != nil {
-			code = fail(stderr, "the decision cannot be printed", err)
-		}
+		code = c.show(chain.Run(ctx, x), stdout, stderr)
 	}
 	if err := chain.Close(); err != nil {
 		code = fail(stderr, "the evidence did not close cleanly", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -88,6 +89,9 @@ func runnerIdentity(c *cli) (id enforcementv1.RunnerIdentity, err error) {
 	}
 	text, err := document.ReadFile(c.RunnerAuthClaims)
 	if err != nil {
+		if at := (*fs.PathError)(nil); errors.As(err, &at) {
+			err = at.Err // somebody may have given a key in the place of the file
+		}
 		return id, fmt.Errorf("the runner's claims cannot be read: %w; name the file with --runner-auth-claims, or write --runner-auth-claims auto", err)
 	}
 	err = document.Read(c.RunnerAuthClaims, text, &id)

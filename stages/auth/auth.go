@@ -169,6 +169,9 @@ func newStageAt(o Options, env pipeline.Env, now func() time.Time) (*Stage, erro
 			faults = multierror.Append(faults, err)
 		}
 		s.hmac = v
+		if err == nil && o.HMACRequire == "" {
+			env.Log.Warn("HMAC signatures of v1 are taken, and whoever reads one can send it again; set --runner-auth-require v2, or hmac_require: v2, once all runners sign v2")
+		}
 	}
 	if o.oidcSet() != nil {
 		env.DryRun = env.DryRun || faults != nil // look for faults, and fetch nothing

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-multierror"
@@ -106,11 +107,15 @@ func TestKeyFile(t *testing.T) {
 			}
 			var out bytes.Buffer
 			log := hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Trace})
-			stage, err := New(Options{HMACKeyFile: writeKey(t, tt.content, tt.mode), HMACKeyID: testKeyID}, pipeline.Env{Log: log})
+			stage, err := New(Options{HMACKeyFile: writeKey(t, tt.content, tt.mode), HMACKeyID: testKeyID, HMACRequire: "v2"}, pipeline.Env{Log: log})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r := pipelinetest.Handle(t, stage, exchange(signed(t, tt.key))); r.Err != nil {
+			x := exchange(nil)
+			if x.Request.RunnerAuth, err = SignHMACv2([]byte(tt.key), testKeyID, runner(), x.Request, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			if r := pipelinetest.Handle(t, stage, x); r.Err != nil {
 				t.Errorf("what is signed with the key is refused: %v", r.Err)
 			}
 			if tt.warns == "" && out.Len() > 0 || !strings.Contains(out.String(), tt.warns) {

@@ -60,8 +60,9 @@ func (s *keySet) sameKeys(other *keySet) bool {
 
 // parseJWKS reads a key set key by key. Keys that are not for verifying RS256
 // are skipped; one that should never have been published, that is too weak, or
-// that shares its id with another fails the set. The error holds no part of a
-// key.
+// that shares its id with another fails the set. A set that could be read and
+// holds no key for us is returned with errNoUsableKey. The error holds no part
+// of a key.
 func parseJWKS(text []byte) (*keySet, error) {
 	if len(text) > maxJWKS {
 		return nil, fmt.Errorf("the key set has more than %d bytes", maxJWKS)
@@ -102,9 +103,31 @@ func parseJWKS(text []byte) (*keySet, error) {
 	case err != nil:
 		return nil, err
 	case len(set.keys) == 0:
-		return nil, errors.New("the set holds no RSA key with a kid that verifies RS256")
+		return set, errNoUsableKey
 	}
 	return set, nil
+}
+
+// errNoUsableKey comes with the empty set: the set could be read, and what it
+// held before is withdrawn.
+var errNoUsableKey = errors.New("the set holds no RSA key with a kid that verifies RS256")
+
+// without gives the keys of s that a later set still holds; nil where none was
+// withdrawn, or where the later set could not be read at all.
+func (s *keySet) without(later *keySet) *keySet {
+	if later == nil || len(s.keys) == 0 {
+		return nil
+	}
+	kept := &keySet{keys: map[string]*rsa.PublicKey{}, skipped: later.skipped}
+	for kid, key := range s.keys {
+		if now := later.keys[kid]; now != nil && now.Equal(key) {
+			kept.keys[kid] = key
+		}
+	}
+	if len(kept.keys) == len(s.keys) {
+		return nil
+	}
+	return kept
 }
 
 // jwk is a key as the set has it, with the members that matter.

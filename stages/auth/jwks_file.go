@@ -32,7 +32,8 @@ type fileKeys struct {
 	read    fs.FileInfo // the file as it was when it was last read, well or not
 	settled bool        // read is old enough that a change shows in its time
 	looked  time.Time
-	failing string // why the file cannot be used now
+	loaded  time.Time // when the file could last be used
+	failing string    // why the file cannot be used now
 }
 
 // newFileKeys reads the file.
@@ -42,7 +43,7 @@ func newFileKeys(path string, log hclog.Logger, now func() time.Time) (*fileKeys
 	if err != nil {
 		return nil, err
 	}
-	f.set = set
+	f.set, f.loaded = set, f.now()
 	return f, nil
 }
 
@@ -67,6 +68,9 @@ func (f *fileKeys) current(context.Context) (*keySet, *pipeline.BlockError) {
 		f.looked = now
 		f.reload()
 	}
+	if now.Sub(f.loaded) >= usableFor {
+		return nil, errKeysTooOld
+	}
 	return f.set, nil
 }
 
@@ -74,13 +78,20 @@ func (f *fileKeys) current(context.Context) (*keySet, *pipeline.BlockError) {
 func (f *fileKeys) reload() {
 	info, err := os.Stat(f.path)
 	if err == nil && f.settled && os.SameFile(info, f.read) && info.Size() == f.read.Size() && info.ModTime().Equal(f.read.ModTime()) {
+		if f.failing == "" {
+			f.loaded = f.now()
+		}
 		return
 	}
 	set, err := f.load()
 	if err != nil {
+		if kept := f.set.without(set); kept != nil {
+			f.set = kept // what the file no longer holds is withdrawn, whatever else is wrong with it
+			f.log.Warn("keys were withdrawn", "file", f.path, "keys", len(kept.keys))
+		}
 		if f.failing != err.Error() {
 			f.failing = err.Error()
-			f.log.Error("the file of keys cannot be used any more; the keys that were read before stay in use", "file", f.path, "error", err)
+			f.log.Error("the file of keys cannot be used any more; the keys that were read before serve for 24 hours", "file", f.path, "error", err)
 		}
 		return
 	}
@@ -91,7 +102,7 @@ func (f *fileKeys) reload() {
 	case f.failing != "":
 		f.log.Info("the file of keys can be used again", "file", f.path)
 	}
-	f.failing = ""
+	f.failing, f.loaded = "", f.now()
 }
 
 // load reads the file, and remembers what it looked like.
@@ -114,6 +125,9 @@ func (f *fileKeys) load() (*keySet, error) {
 	}
 	if runtime.GOOS != "windows" && info.Mode()&0o002 != 0 {
 		return nil, fmt.Errorf("everybody can write to it (mode %04o), and so put a key of their own in; chmod o-w it", info.Mode().Perm())
+	}
+	if runtime.GOOS != "windows" && info.Mode()&0o020 != 0 && f.set == nil {
+		f.log.Warn("the group of the file of keys can put a key of its own in; chmod g-w it unless it should", "file", f.path)
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxJWKS+1))
 	if err != nil {

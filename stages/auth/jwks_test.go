@@ -145,7 +145,7 @@ func TestFileKeysFollowTheFile(t *testing.T) {
 	clock.advance(fileLookEvery)
 	second = current()
 	out.Reset()
-	for i, broken := range []string{"", "<html>", one[:len(one)-1], jwksOf()} {
+	for i, broken := range []string{"", "<html>", one[:len(one)-1]} {
 		write(broken)
 		for range 3 {
 			clock.advance(fileLookEvery)
@@ -174,6 +174,26 @@ func TestFileKeysFollowTheFile(t *testing.T) {
 		t.Errorf("the log does not say that the file is good again: %s", out.String())
 	}
 	holdsNone(t, out.String(), b64(keys[1].N.Bytes()))
+
+	// A set that can be read and holds no key withdraws them all.
+	write(jwksOf())
+	clock.advance(fileLookEvery)
+	if got := current(); len(got.keys) != 0 {
+		t.Errorf("withdrawn keys stay in use: %+v", got)
+	}
+	// Keys whose file is gone serve for a day.
+	write(two)
+	clock.advance(fileLookEvery)
+	current()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	clock.advance(usableFor - time.Minute)
+	current()
+	clock.advance(time.Minute)
+	if _, err := f.current(t.Context()); err != errKeysTooOld {
+		t.Errorf("after a day without the file: %v", err)
+	}
 }
 
 func TestFileKeysRefusesTheFile(t *testing.T) {

@@ -205,6 +205,12 @@ func (k *urlKeys) fetchIfDue(why fetchReason) {
 
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if errors.Is(err, errNoUsableKey) && k.set != nil {
+		if kept := k.set.without(set); kept != nil {
+			k.set = kept
+			k.log.Warn("the issuer withdrew its keys", "url", k.name(), "keys", len(kept.keys))
+		}
+	}
 	if err != nil {
 		k.failed(err)
 		return

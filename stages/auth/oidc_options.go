@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-multierror"
 
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/document"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
 )
 
@@ -247,7 +248,10 @@ func (v *oidcVerifier) newChecker(o OIDCIssuer, p profile, fault func(name, prob
 		if i >= 0 {
 			proofs = p.proofs[name]
 		}
-		switch {
+		switch near := document.Nearest(name, identityMembers[:]); {
+		case i < 0 && near != "" && !strings.HasPrefix(name, near):
+			fault("require", "holds a name that is no member of an identity; did you mean "+near+"?")
+			continue
 		case name == "" || name == "sub":
 			fault("require", "holds an empty name, or sub, whose form changes; name another claim, such as repository_id")
 			continue
@@ -263,11 +267,44 @@ func (v *oidcVerifier) newChecker(o OIDCIssuer, p profile, fault func(name, prob
 		}
 		r := requirement{name: name}
 		for _, text := range patterns {
-			r.patterns = append(r.patterns, placedPattern{text, place(proofs)})
+			counts, clear := proofsOf(text, proofs)
+			if !clear {
+				fault("require", "holds a pattern for "+name+" that several claims could fit, one of which whoever runs the job may choose; name the claim instead: "+claimsOf(proofs))
+				continue
+			}
+			r.patterns = append(r.patterns, placedPattern{text, place(counts)})
 		}
 		c.require = append(c.require, r)
 	}
 	return c
+}
+
+// proofsOf are the proofs that count for a pattern. Where the form of a value
+// says which one counts, the pattern must say so before its first star: a star
+// would take both forms, and a branch can be called refs/heads/main.
+func proofsOf(pattern string, proofs []proof) (counts []proof, clear bool) {
+	literal, _, wild := strings.Cut(pattern, "*")
+	if !wild {
+		return proofs, true
+	}
+	for _, p := range proofs[:len(proofs)-1] {
+		if p.form == nil {
+			continue
+		}
+		if p.form(literal) {
+			return []proof{p}, true
+		}
+		return nil, false
+	}
+	return proofs, true
+}
+
+func claimsOf(proofs []proof) string {
+	var names []string
+	for _, p := range proofs {
+		names = append(names, p.claim)
+	}
+	return strings.Join(names, " or ")
 }
 
 // badName says why a text cannot be an issuer or an audience, or "".

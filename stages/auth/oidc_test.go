@@ -466,7 +466,7 @@ func TestOIDCRequire(t *testing.T) {
 		{"a number", map[string][]string{"repository_id": {"74"}}, true},
 		{"another owner", map[string][]string{"repository": {"evil/*"}}, false},
 		{"one of two names fits", map[string][]string{"repository": {"octo/app"}, "ref": {"refs/tags/*"}}, false},
-		{"a claim that is not there", map[string][]string{"repositry": {"*"}}, false},
+		{"a claim that is not there", map[string][]string{"enterprise": {"*"}}, false},
 		{"a claim that is null", map[string][]string{"environment": {"*"}}, false},
 		{"a workflow's path is not its name", map[string][]string{"workflow": {"octo/app/.github/workflows/other.yml@*"}}, false},
 	} {

@@ -30,7 +30,7 @@ type profile struct {
 type proof struct {
 	claim     string
 	form      func(value string) bool // where set, it counts for values of that form alone
-	ifPresent bool                    // it counts where the token has it
+	ifPresent bool                    // it counts where the token has it, and must then say the same as the last
 }
 
 // profiles are the built-in profiles. The last proof of a member counts where
@@ -46,7 +46,10 @@ var profiles = map[string]profile{
 		"actor":       {{claim: "actor"}},
 	}},
 	"gitlab": {"gitlab-ci", map[string][]proof{
-		"repository":  {{claim: "job_project_path", ifPresent: true}, {claim: "project_path"}}, // project_path names the fork in a fork's pipeline
+		// In a fork's pipeline one names the project that the job runs in and the
+		// other the fork whose code it runs. Neither is the whole truth, so neither
+		// passes for it.
+		"repository":  {{claim: "job_project_path", ifPresent: true}, {claim: "project_path"}},
 		"workflow":    {{claim: "ci_config_ref_uri"}},
 		"run_id":      {{claim: "pipeline_id"}},
 		"run_attempt": {{claim: "job_id"}},
@@ -84,6 +87,8 @@ func profileOf(issuer string) string {
 		return "github"
 	case u.Host == "vstoken.dev.azure.com":
 		return "azure"
+	case u.Host == "oidc.circleci.com", u.Host == "agent.buildkite.com":
+		return genericProfile // which says what else it needs
 	}
 	return "gitlab"
 }
@@ -118,8 +123,14 @@ type placedPattern struct {
 func pick(proofs []placedProof, value string, c *claims) claim {
 	last := len(proofs) - 1
 	for _, p := range proofs[:last] {
-		if p.form != nil && p.form(value) || p.ifPresent && c.values[p.place].present {
-			return c.values[p.place]
+		is, other := c.values[p.place], c.values[proofs[last].place]
+		switch {
+		case p.form != nil && p.form(value):
+			return is
+		case p.ifPresent && is.present && other.present && is != other:
+			return claim{present: true}
+		case p.ifPresent && is.present:
+			return is
 		}
 	}
 	return c.values[proofs[last].place]

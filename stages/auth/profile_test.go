@@ -46,7 +46,7 @@ func TestProfiles(t *testing.T) {
 		{"GitLab by the full ref", "provider=gitlab-ci repository=group/app ref=refs/heads/main", gitlab, ""},
 		{"a branch that is called as a full ref", "provider=gitlab-ci repository=group/app ref=refs/heads/main", tricky, "identity.ref"},
 		{"that branch by its full name", "provider=gitlab-ci repository=group/app ref=refs/heads/refs/heads/main", tricky, ""},
-		{"GitLab in a fork's pipeline", "provider=gitlab-ci repository=group/app", fork, ""},
+		{"GitLab in a fork's pipeline", "provider=gitlab-ci repository=group/app", fork, "identity.repository"},
 		{"the fork itself", "provider=gitlab-ci repository=stranger/app", fork, "identity.repository"},
 		{"a null job_project_path proves nothing", "provider=gitlab-ci repository=group/app", with(gitlab, "job_project_path", nil), "identity.repository"},
 		{"GitLab without a workflow's claim", "provider=gitlab-ci repository=group/app workflow=push", with(gitlab, "ci_config_ref_uri", leftOut), "identity.workflow"},

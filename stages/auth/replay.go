@@ -38,7 +38,9 @@ func (s *seen) add(key string, until time.Time) (fresh, full bool) {
 	k := seenKey(sha256.Sum256([]byte(key)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := s.now(); now.After(s.clock) {
+	// Round takes the monotonic reading off, by which a clock that was set back
+	// would still be ahead.
+	if now := s.now().Round(0); now.After(s.clock) {
 		s.clock = now
 	}
 	for len(s.order) > 0 && !s.order[0].until.After(s.clock) {

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -54,9 +55,18 @@ func Variable(getenv Getenv, name string) Source {
 	return Func(func(context.Context) (string, error) {
 		token := getenv(name)
 		if token == "" {
+			if !isVariable(name) { // somebody may have put the token in the place of its name
+				return "", errors.New("the variable that is named has no name of a variable; use letters, digits and _, up to 64")
+			}
 			return "", fmt.Errorf("the variable %s is not set; set it to the token", quote(name))
 		}
 		return wellFormed(token, "the variable "+quote(name))
+	})
+}
+
+func isVariable(name string) bool {
+	return len(name) <= 64 && !strings.ContainsFunc(name, func(r rune) bool {
+		return r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	})
 }
 
@@ -73,6 +83,9 @@ func File(path string) Source {
 			f, err = os.Open(path)
 		}
 		if err != nil {
+			if at := (*fs.PathError)(nil); errors.As(err, &at) {
+				err = at.Err // somebody may have given the token in the place of its file
+			}
 			return "", fmt.Errorf("the token's file cannot be read: %w; name it with --runner-auth-oidc-token-file", err)
 		}
 		defer f.Close() // only read

@@ -106,7 +106,8 @@ func TestVariable(t *testing.T) {
 	check(t, Variable(env, "TOKEN"), token, nil)
 	check(t, Variable(env, "NONE"), "", []string{`"NONE" is not set`})
 	check(t, Variable(env, "BAD"), "", []string{`"BAD" gives what is no token`}, token)
-	check(t, Variable(env, "A\x1b\n"+strings.Repeat("x", 200)), "", []string{`\x1b\n`}, "\x1b", strings.Repeat("x", 90))
+	check(t, Variable(env, "A\x1b\n"+strings.Repeat("x", 200)), "", []string{"no name of a variable"}, "\x1b", strings.Repeat("x", 20))
+	check(t, Variable(env, token), "", []string{"no name of a variable"}, token[:20])
 }
 
 func TestPrintingASourceTellsNoToken(t *testing.T) {

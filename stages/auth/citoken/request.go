@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -31,6 +30,12 @@ type service struct {
 func newService() *service {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableKeepAlives = true // a job asks once
+	transport.Proxy = func(r *http.Request) (*url.URL, error) {
+		if r.URL.Scheme == "http" { // this host: what goes in clear text goes nowhere else
+			return nil, nil
+		}
+		return http.ProxyFromEnvironment(r)
+	}
 	return &service{total: 5 * time.Second, try: 2 * time.Second, wait: wait, client: &http.Client{
 		Transport: transport,
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
@@ -163,5 +168,5 @@ func endpoint(text, name, value string) (*url.URL, error) {
 // loopback reports whether a host is this machine.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

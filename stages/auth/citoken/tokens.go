@@ -42,7 +42,7 @@ type request struct {
 var errNoAudience = errors.New("an audience is needed; set CAVRA_RUNNER_OIDC_AUDIENCE to the one that the daemon expects")
 
 func githubToken(ctx context.Context, r request) (string, error) {
-	const help = "give the job, in its workflow file, `permissions: id-token: write`"
+	const help = "add `permissions: id-token: write` to the job in its workflow file"
 	address, credential := r.getenv("ACTIONS_ID_TOKEN_REQUEST_URL"), r.getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 	switch {
 	case address == "" || credential == "":
