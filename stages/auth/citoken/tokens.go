@@ -79,8 +79,16 @@ func azureToken(ctx context.Context, r request) (string, error) {
 	if credential == "" {
 		credential = r.getenv("CAVRA_AZURE_OIDC_REQUEST_TOKEN")
 	}
-	if address == "" || credential == "" {
+	given := r.getenv("CAVRA_AZURE_OIDC_TOKEN") != ""
+	switch {
+	case given && (address == "" || credential == ""), address == "" && credential == "":
 		return firstOf(ctx, r, help, "CAVRA_AZURE_OIDC_TOKEN")
+	case credential == "":
+		return "", errors.New("SYSTEM_ACCESSTOKEN is not set; " + help)
+	case address == "":
+		return "", errors.New("SYSTEM_OIDCREQUESTURI is not set, which Azure Pipelines sets in each job; run in one, or give the token with CAVRA_AZURE_OIDC_TOKEN")
+	case strings.HasPrefix(credential, "$("):
+		return "", errors.New("SYSTEM_ACCESSTOKEN holds the name of a variable and not its value; " + help)
 	}
 	at, err := endpoint(address, "api-version", "7.1")
 	if err != nil {

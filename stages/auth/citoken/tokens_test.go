@@ -294,6 +294,8 @@ func TestTokensOfVariables(t *testing.T) {
 		{"GitLab, no token", with(gitlab, "GITLAB_OIDC_TOKEN", a+"!"), []string{"GitLab CI", "GITLAB_OIDC_TOKEN", "no token"}},
 		{"Azure, a variable", with(azure, "CAVRA_AZURE_OIDC_TOKEN", a), nil},
 		{"Azure, nothing", with(azure, "SYSTEM_OIDCREQUESTURI", "https://token.example"), []string{"Azure Pipelines", "SYSTEM_ACCESSTOKEN: $(System.AccessToken)"}},
+		{"Azure, no address", with(azure, "SYSTEM_ACCESSTOKEN", "x"), []string{"Azure Pipelines", "SYSTEM_OIDCREQUESTURI is not set"}},
+		{"Azure, the variable's name", with(azure, "SYSTEM_OIDCREQUESTURI", "https://token.example", "SYSTEM_ACCESSTOKEN", "$(System.AccessToken)"), []string{"holds the name of a variable"}},
 		{"CircleCI, the second version", with(circle, "CIRCLE_OIDC_TOKEN_V2", a, "CIRCLE_OIDC_TOKEN", b), nil},
 		{"CircleCI, the first version", with(circle, "CIRCLE_OIDC_TOKEN", a), nil},
 		{"CircleCI, nothing", circle, []string{"CircleCI", "CIRCLE_OIDC_TOKEN_V2", "forks"}},
