@@ -2,6 +2,8 @@ package evaluate
 
 import (
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 
 	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
@@ -19,31 +21,44 @@ var (
 
 var errNoCommand = pipeline.Block("request.invalid", "target is empty; give the command line that is to run")
 
-// judgeCommand judges a command line by its text. It does not know the shell's
-// grammar: a line is allowed only where it is one command of plain words, and the
-// lists that restrict are asked about every piece that might be a command.
+// judgeCommand judges a command line as a shell would run it: as text, and by
+// each command that it runs, wherever that stands. A line is allowed only where
+// every command of it is known and allowed. Plain words that name a command
+// without further meaning need no shell to be read.
 func (s *Stage) judgeCommand(p *policy, req *enforcementv1.EvaluateRequest) (pipeline.Decision, error) {
 	if strings.TrimSpace(req.Target) == "" {
 		return pipeline.Decision{}, errNoCommand
 	}
 	line := readLine(req.Target)
-
-	blocked := func(reason, text string) pipeline.Decision {
-		if holdsCritical(req.Target) || holdsCritical(text) {
-			return commandCritical.because(reason)
-		}
-		return commandBlock.because(reason)
+	if line.plain {
+		return s.judgePlain(p, req), nil
 	}
+	sh := readShell(req.Target)
+	line.addCommands(sh)
+	dirs := sh.directories(req.Cwd)
+
 	for i := range line.readings {
 		r := &line.readings[i]
 		if n := p.blockCommand.match(r.text); n >= 0 {
-			return blocked(p.blockCommand.reason(r.subject(), n), r.text), nil
+			return line.blocked(p.blockCommand.reason(r.subject(), n)), nil
 		}
 	}
 	for i := range line.readings {
-		if r := &line.readings[i]; s.own.mentionedIn(r.text, req.Cwd, s.place) {
-			return blocked(r.subject()+" touches one of the runtime's own files, which it keeps from those it judges; leave it alone", r.text), nil
+		for _, dir := range dirs {
+			if r := &line.readings[i]; s.own.mentionedIn(r.text, dir, s.place) {
+				return line.blocked(r.subject() + ownFileReason), nil
+			}
 		}
+	}
+	files := s.judgeFiles(p, sh, dirs)
+	if files.Decision == enforcementv1.DecisionBlock {
+		return files, nil
+	}
+	if d, found := judgePushes(p, sh); found {
+		return d, nil
+	}
+	if files.Decision != enforcementv1.DecisionAllow {
+		return files, nil
 	}
 	for i := range line.readings {
 		r := &line.readings[i]
@@ -51,23 +66,139 @@ func (s *Stage) judgeCommand(p *policy, req *enforcementv1.EvaluateRequest) (pip
 			return commandApprove.because(p.approveCommand.reason(r.subject(), n)), nil
 		}
 	}
-	if line.unresolved != "" {
-		return commandUnresolved.because("the command holds " + line.unresolved +
+	if sh.unresolved != "" {
+		return commandUnresolved.because("the command holds " + sh.unresolved +
 			", so what would run cannot be told from its text; send plain commands one by one, or ask for approval"), nil
 	}
 	allowed := -1
-	for i := range line.readings {
-		if !line.readings[i].faithful {
-			continue
+	for i := range sh.commands {
+		c := &sh.commands[i]
+		if allowed = p.allowCommand.match(c.text()); allowed < 0 && c.written != "" && len(c.assignments) == 0 {
+			allowed = p.allowCommand.match(c.written)
 		}
-		if allowed = p.allowCommand.match(line.readings[i].text); allowed < 0 {
-			return commandDefault.because("no pattern in commands.allow matches the command; ask for approval"), nil
+		subject := "the command"
+		if len(sh.commands) > 1 {
+			subject = "the part " + quote(c.text()) + " of the command"
 		}
-		if pattern := p.allowCommand.patterns[allowed].text; isPath(line.readings[i].text) && !isPath(pattern) && pattern != "*" {
-			return commandDefault.because("the command is named by a path, and the pattern " + quote(pattern) + " in commands.allow names none; call it by its name, or ask for approval"), nil
+		if allowed < 0 {
+			return commandDefault.because("no pattern in commands.allow matches " + subject + "; ask for approval"), nil
+		}
+		if why := p.named(c.words[0].text, allowed, subject); why != "" {
+			return commandDefault.because(why), nil
 		}
 	}
+	if len(sh.commands) > 1 {
+		return commandAllow.because(fmt.Sprintf("each of the %d commands in it matches a pattern in commands.allow", len(sh.commands))), nil
+	}
 	return commandAllow.because("the command matches " + quote(p.allowCommand.patterns[allowed].text) + " in commands.allow"), nil
+}
+
+// judgePlain judges a line that is one command of plain words.
+func (s *Stage) judgePlain(p *policy, req *enforcementv1.EvaluateRequest) pipeline.Decision {
+	line := commandLine{readings: []reading{{text: req.Target}}}
+	if n := p.blockCommand.match(req.Target); n >= 0 {
+		return line.blocked(p.blockCommand.reason("the command", n))
+	}
+	if s.own.mentionedIn(req.Target, req.Cwd, s.place) {
+		return line.blocked("the command" + ownFileReason)
+	}
+	if n := p.approveCommand.match(req.Target); n >= 0 {
+		return commandApprove.because(p.approveCommand.reason("the command", n))
+	}
+	allowed := p.allowCommand.match(req.Target)
+	if allowed < 0 {
+		return commandDefault.because("no pattern in commands.allow matches the command; ask for approval")
+	}
+	first, _, _ := strings.Cut(req.Target, " ")
+	if why := p.named(first, allowed, "the command"); why != "" {
+		return commandDefault.because(why)
+	}
+	return commandAllow.because("the command matches " + quote(p.allowCommand.patterns[allowed].text) + " in commands.allow")
+}
+
+const ownFileReason = " touches one of the runtime's own files, which it keeps from those it judges; leave it alone"
+
+// named says why a command named by a path is not what the allow pattern means,
+// or "": cat/../evil is not cat.
+func (p *policy) named(first string, allowed int, subject string) string {
+	pattern := p.allowCommand.patterns[allowed].text
+	if !strings.Contains(first, "/") || isPath(pattern) || pattern == "*" {
+		return ""
+	}
+	return subject + " is named by a path, and the pattern " + quote(pattern) + " in commands.allow names none; call it by its name, or ask for approval"
+}
+
+// mostFiles bounds how many files of a line are judged, since each may cost a
+// look at the file system.
+const mostFiles = 256
+
+// directories are those that a line may run its commands in: the one it is
+// started in, and from each of them the ones it changes to. Which command runs
+// where is not followed.
+func (sh *shell) directories(cwd string) []string {
+	dirs := []string{cwd}
+	for _, move := range sh.moves {
+		for _, dir := range dirs {
+			if !isAbs(move) {
+				dir = path.Join(dir, move)
+			} else {
+				dir = path.Clean(move)
+			}
+			if !slices.Contains(dirs, dir) {
+				dirs = append(dirs, dir)
+			}
+		}
+	}
+	slices.Sort(sh.reads)
+	slices.Sort(sh.writes)
+	sh.reads, sh.writes = slices.Compact(sh.reads), slices.Compact(sh.writes)
+	if (len(sh.reads)+len(sh.writes))*len(dirs) > mostFiles {
+		sh.doubt(fmt.Sprintf("more than %d files", mostFiles))
+	}
+	return dirs
+}
+
+// judgeFiles is the strictest verdict on the files that a line reads and writes,
+// from each directory that it may stand in.
+func (s *Stage) judgeFiles(p *policy, sh *shell, dirs []string) pipeline.Decision {
+	strictest := readAllow.because("")
+	files := append(slices.Clone(sh.reads), sh.writes...)
+	for i, file := range files[:min(len(files), mostFiles)] {
+		judge, verb := s.judgeRead, "reads "
+		if i >= len(sh.reads) {
+			judge, verb = s.judgeWrite, "writes "
+		}
+		for _, dir := range dirs {
+			d, err := judge(p, &enforcementv1.EvaluateRequest{Target: file, Cwd: dir})
+			if err != nil || d.Decision == enforcementv1.DecisionAllow {
+				continue // an empty name opens nothing
+			}
+			d.Reason = "the command " + verb + quote(file) + ": " + d.Reason
+			if d.Decision == enforcementv1.DecisionBlock {
+				return d
+			}
+			if strictest.Decision == enforcementv1.DecisionAllow {
+				strictest = d
+			}
+		}
+	}
+	return strictest
+}
+
+// judgePushes finds a git push among the commands that the rules for git block.
+func judgePushes(p *policy, sh *shell) (pipeline.Decision, bool) {
+	for i := range sh.commands {
+		operation := pushIn(sh.commands[i].words)
+		if operation == "" {
+			continue
+		}
+		d := judgeGit(p, &enforcementv1.EvaluateRequest{Operation: operation})
+		if d.Decision == enforcementv1.DecisionBlock {
+			d.Reason = "the command pushes: " + d.Reason
+			return d, true
+		}
+	}
+	return pipeline.Decision{}, false
 }
 
 // isPath reports whether the first word of a command line or of a pattern is a
@@ -83,22 +214,77 @@ func holdsCritical(text string) bool {
 
 // A reading is one text that a command line may amount to.
 type reading struct {
-	how      string // what was done to the line, for reasons; empty for the line as written
-	text     string
-	faithful bool // an allow must hold for it as well
+	how  string // what was done to the line, for reasons; empty for the line as written
+	text string
+	part bool // it is a command that the line runs
 }
 
 func (r *reading) subject() string {
-	if r.how == "" {
+	switch {
+	case r.part:
+		return "the command, in its part " + quote(r.text) + ","
+	case r.how == "":
 		return "the command"
 	}
 	return "the command, " + r.how + ","
 }
 
-// A commandLine is a command line read as text.
+// A commandLine is a command line as text.
 type commandLine struct {
-	readings   []reading
-	unresolved string // what keeps it from being one command of plain words; empty where it is one
+	readings []reading
+	plain    bool // it is one command of plain words
+}
+
+func (l *commandLine) add(how, text string) {
+	if text != "" {
+		l.readings = append(l.readings, reading{how: how, text: text})
+	}
+}
+
+// blocked is the decision on a line of which something is blocked.
+func (l *commandLine) blocked(reason string) pipeline.Decision {
+	for i := range l.readings {
+		if holdsCritical(l.readings[i].text) {
+			return commandCritical.because(reason)
+		}
+	}
+	return commandBlock.because(reason)
+}
+
+// addCommands adds the commands that were found in the line. Where some were not
+// found the pieces of the line are added too, as they may be commands.
+func (l *commandLine) addCommands(sh *shell) {
+	for i := range sh.commands {
+		c := &sh.commands[i]
+		for _, text := range c.spellings() {
+			l.readings = append(l.readings, reading{text: text, part: true})
+		}
+	}
+	if sh.unresolved != "" {
+		l.addPieces(l.readings[0].text)
+	}
+}
+
+// text is the command as an allow pattern must match it.
+func (c *command) text() string {
+	return texts(slices.Concat(c.assignments, c.words))
+}
+
+// spellings are the texts that a pattern may mean the command by.
+func (c *command) spellings() []string {
+	list := []string{texts(c.words)}
+	if len(c.assignments) > 0 {
+		list = append(list, c.text())
+	}
+	if bare := bares(c.words); bare != list[0] {
+		list = append(list, bare)
+	}
+	for _, text := range list {
+		if first, rest, _ := strings.Cut(text, " "); strings.Contains(first, "/") {
+			list = append(list, strings.TrimSuffix(path.Base(first)+" "+rest, " "))
+		}
+	}
+	return list
 }
 
 // shellOperators are the characters that can join, redirect or hide a command,
@@ -133,120 +319,47 @@ var byteKinds = func() (kinds [256]uint8) {
 	return kinds
 }()
 
-// readLine takes a command line apart. Its time is linear in the length of the
+// readLine reads a command line as text. Its time is linear in the length of the
 // line.
 func readLine(text string) commandLine {
-	line := commandLine{readings: []reading{{"", text, true}}}
-	pieces, spaced, quoted, braced := false, false, false, false
-	var quote byte // the one that is open, or 0
-	for i := 0; i < len(text); i++ {
-		kind := byteKinds[text[i]]
-		if kind == plainByte {
+	line := commandLine{plain: true}
+	quoted := false
+	for i := range len(text) {
+		switch byteKinds[text[i]] {
+		case plainByte:
 			continue
-		}
-		switch kind {
 		case blankByte:
-			spaced = spaced || text[i] == '\t' || i == 0 || i == len(text)-1 || text[i+1] == ' '
+			if text[i] == ' ' && i > 0 && i < len(text)-1 && text[i+1] != ' ' {
+				continue
+			}
 		case quoteByte:
 			quoted = true
-			switch {
-			case quote == text[i]:
-				quote = 0
-			case text[i] == '\\' && quote != '\'':
-				if i++; i == len(text) {
-					line.doubt("a backslash at its end", 0)
-				} else if k := byteKinds[text[i]]; k == operatorByte || k == dollarByte || k == controlByte {
-					i-- // escaped or not, it is looked at
-				}
-			case quote == 0 && text[i] != '\\':
-				quote = text[i]
-			}
-		case operatorByte:
-			pieces = true
-			line.doubt("the shell operator "+operatorName(text[i]), i)
-		case dollarByte:
-			if quote != '\'' || strings.HasPrefix(text[i:], "$(") {
-				pieces = true
-				line.doubt("a $", i)
-			}
-		case groupByte:
-			pieces = true
-			if quote == 0 {
-				line.doubt("a parenthesis", i)
-			}
-		case braceByte:
-			// Whatever stands between, a list needs a comma and a range two dots.
-			if quote != 0 || braced {
-				break
-			}
-			if braced = true; strings.Contains(text[i:], ",") || strings.Contains(text[i:], "..") {
-				line.doubt("a brace that the shell may expand", i)
-			}
-		case globByte:
-			switch {
-			case quote != 0:
-			case text[i] != '~':
-				line.doubt("a "+string(text[i])+" that stands for file names", i)
-			case i == 0 || strings.IndexByte(" \t=:", text[i-1]) >= 0:
-				line.doubt("a ~ that stands for a home directory", i)
-			}
-		case controlByte:
-			line.doubt("a control character", i)
 		}
+		line.plain = false
 	}
-	if quote != 0 {
-		line.doubt("a quote that is not closed", 0)
+	if first, _, _ := strings.Cut(text, " "); line.plain && !special(first) {
+		return line
 	}
-	if name := loaderVariable(text); name != "" {
-		line.doubt("an assignment "+name+", which can change what a command runs", 0)
-	}
-
-	if spaced {
-		line.add("with single blanks", singleBlanks(text), true)
+	line.plain = false
+	line.add("", text)
+	if single := singleBlanks(text); single != text {
+		line.add("with single blanks", single)
 	}
 	if quoted {
-		line.add("without its quotes", singleBlanks(unquote(text)), false)
-	}
-	if pieces {
-		line.addPieces(text)
+		line.add("without its quotes", singleBlanks(unquote(text)))
 	}
 	return line
 }
 
-// doubt notes the first thing that keeps the line from being one plain command,
-// and where it stands if that is to be told.
-func (l *commandLine) doubt(what string, at int) {
-	if l.unresolved != "" {
-		return
-	}
-	l.unresolved = what
-	if at > 0 {
-		l.unresolved += fmt.Sprintf(" at byte %d", at)
-	}
-}
-
-func operatorName(c byte) string {
-	if c == '\n' {
-		return "newline"
-	}
-	return `"` + string(rune(c)) + `"`
-}
-
-func (l *commandLine) add(how, text string, faithful bool) {
-	if text != "" {
-		l.readings = append(l.readings, reading{how, text, faithful})
-	}
-}
-
-// mostPieces bounds how many pieces of a line are judged by themselves. A line
-// with more is not allowed for its operators, so it loses no more than a block.
+// mostPieces bounds how many pieces of a line are judged by themselves. A line in
+// pieces is never allowed, so one with more loses no more than a block.
 const mostPieces = 256
 
 // addPieces adds what stands between the operators of a line, each by itself,
 // as it may be a command. Operators inside quotes part the line too: a piece too
 // many is judged, not one too few.
 func (l *commandLine) addPieces(text string) {
-	from := 0
+	from, n := 0, 0
 	for i := 0; i <= len(text); i++ {
 		if i < len(text) {
 			if k := byteKinds[text[i]]; k != operatorByte && k != dollarByte && k != groupByte {
@@ -254,18 +367,17 @@ func (l *commandLine) addPieces(text string) {
 			}
 		}
 		if i > from {
+			if n++; n > mostPieces {
+				return
+			}
 			how := fmt.Sprintf("in its piece at byte %d", from)
 			piece := withoutKeywords(singleBlanks(text[from:i]))
-			l.add(how, piece, false)
+			l.add(how, piece)
 			if bare := singleBlanks(unquote(piece)); bare != piece {
-				l.add(how+" without its quotes", bare, false)
+				l.add(how+" without its quotes", bare)
 			}
 		}
 		from = i + 1
-		if len(l.readings) >= mostPieces {
-			l.doubt(fmt.Sprintf("more than %d pieces", mostPieces), 0)
-			return
-		}
 	}
 }
 
@@ -293,33 +405,6 @@ var loaders = []string{
 	"GIT_ASKPASS", "SSH_ASKPASS", "GIT_EXTERNAL_DIFF", "GIT_PROXY_COMMAND", "PATH", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS",
 	"PS4", "PROMPT_COMMAND", "PAGER", "EDITOR", "VISUAL", "BROWSER", "NODE_OPTIONS", "NODE_PATH", "PYTHONPATH", "PYTHONHOME",
 	"PYTHONSTARTUP", "PERL5OPT", "PERL5LIB", "PERLLIB", "RUBYOPT", "RUBYLIB", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS",
-}
-
-// loaderVariable says which loader variable a line assigns before its command;
-// empty where there is none. A quoted value may hold blanks, so what follows it
-// is not looked for.
-func loaderVariable(line string) string {
-	for {
-		line = strings.TrimLeft(line, " \t")
-		end := strings.IndexAny(line, " \t")
-		if end < 0 {
-			end = len(line)
-		}
-		name, _, assigns := strings.Cut(line[:end], "=")
-		if !assigns {
-			return ""
-		}
-		name = strings.TrimSuffix(name, "+")
-		for _, l := range loaders {
-			if name == l || strings.HasSuffix(l, "_") && strings.HasPrefix(name, l) {
-				return "to " + l
-			}
-		}
-		if strings.ContainsAny(line[:end], "'\"\\") {
-			return "of a quoted value"
-		}
-		line = line[end:]
-	}
 }
 
 // singleBlanks trims a text and makes each run of blanks in it one space.

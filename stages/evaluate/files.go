@@ -6,11 +6,13 @@ import (
 )
 
 var (
-	readBlock    = row{enforcementv1.DecisionBlock, "filesystem.read.block", enforcementv1.SeverityHigh, ""}
-	readAllow    = row{enforcementv1.DecisionAllow, "filesystem.read.allow", enforcementv1.SeverityLow, ""}
-	writeBlock   = row{enforcementv1.DecisionBlock, "filesystem.write.block", enforcementv1.SeverityHigh, ""}
-	writeApprove = row{enforcementv1.DecisionRequireApproval, "filesystem.write.require_approval", enforcementv1.SeverityHigh, platformSecurity}
-	writeAllow   = row{enforcementv1.DecisionAllow, "filesystem.write.allow", enforcementv1.SeverityLow, ""}
+	readBlock       = row{enforcementv1.DecisionBlock, "filesystem.read.block", enforcementv1.SeverityHigh, ""}
+	readAllow       = row{enforcementv1.DecisionAllow, "filesystem.read.allow", enforcementv1.SeverityLow, ""}
+	readUnresolved  = row{enforcementv1.DecisionRequireApproval, "filesystem.read.unresolved", enforcementv1.SeverityHigh, platformSecurity}
+	writeBlock      = row{enforcementv1.DecisionBlock, "filesystem.write.block", enforcementv1.SeverityHigh, ""}
+	writeApprove    = row{enforcementv1.DecisionRequireApproval, "filesystem.write.require_approval", enforcementv1.SeverityHigh, platformSecurity}
+	writeUnresolved = row{enforcementv1.DecisionRequireApproval, "filesystem.write.unresolved", enforcementv1.SeverityHigh, platformSecurity}
+	writeAllow      = row{enforcementv1.DecisionAllow, "filesystem.write.allow", enforcementv1.SeverityLow, ""}
 )
 
 var errNoFile = pipeline.Block("request.invalid", "target is empty; name the file that is to be read or written")
@@ -26,6 +28,9 @@ func (s *Stage) judgeRead(p *policy, req *enforcementv1.EvaluateRequest) (pipeli
 	if reason := matchForms(&p.blockRead, s.own.holdsSecret, &forms); reason != "" {
 		return readBlock.because(reason), nil
 	}
+	if forms.unresolved != "" {
+		return readUnresolved.because(unresolvedReason(&forms)), nil
+	}
 	return readAllow.because("no pattern in filesystem.block_read matches the target"), nil
 }
 
@@ -40,7 +45,16 @@ func (s *Stage) judgeWrite(p *policy, req *enforcementv1.EvaluateRequest) (pipel
 	if reason := matchForms(&p.approveWrite, nil, &forms); reason != "" {
 		return writeApprove.because(reason), nil
 	}
+	if forms.unresolved != "" {
+		return writeUnresolved.because(unresolvedReason(&forms)), nil
+	}
 	return writeAllow.because("no pattern in filesystem.block_write or filesystem.require_approval_write matches the target"), nil
+}
+
+// unresolvedReason says why a target is not allowed though no pattern matches it:
+// what it leads to might.
+func unresolvedReason(forms *forms) string {
+	return "the target " + forms.unresolved + ", so which file it is cannot be told; name the file itself, or ask for approval"
 }
 
 // matchForms is the reason why a form of the target is on the list, or is one of

@@ -203,7 +203,7 @@ func askQuick(s *Stage, req *request) pipeline.Decision {
 }
 
 func TestNoFormIsListedTwice(t *testing.T) {
-	place := newPlace(t.TempDir())
+	place := newPlace(t.TempDir(), true)
 	forms := place.formsOf("/a/./b", "/a")
 	seen := map[string]bool{}
 	for i := 0; ; i++ {

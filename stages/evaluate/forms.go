@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -31,42 +32,71 @@ type forms struct {
 	place  *place
 	target string
 	cwd    string // absolute and clean, or empty
+	sent   string // cwd as it was sent, likewise absolute
 	// repositories are looked for, which costs a look at the file system for each
 	// directory of the path.
 	repositories bool
 
 	list      []form
 	absolutes [2]string // the files that the target may mean: from cwd, from the workspace
+	written   []string  // the same not cleaned, or only in part, where that makes a difference
 	step      int
+
+	// unresolved says why the file system did not tell all forms; empty where it
+	// did. Such a target is not allowed.
+	unresolved string
 }
 
 // A place is where the daemon stands.
 type place struct {
 	workspace string   // absolute and clean, or empty
+	itself    string   // the workspace with links resolved, or empty
 	roots     []string // of the repositories that hold the workspace, itself left out
+	disk      *disk
 }
 
-func newPlace(workspace string) *place {
+func newPlace(workspace string, links bool) *place {
+	p := &place{disk: newDisk(links)}
 	if workspace == "" {
-		return &place{}
+		return p
 	}
-	p := &place{workspace: path.Clean(filepath.ToSlash(workspace))}
+	p.workspace = path.Clean(filepath.ToSlash(workspace))
 	p.roots = repositoryRoots(p.workspace, "")
+	if links {
+		p.itself, _ = p.disk.resolve(p.workspace) // each target is resolved by itself, too
+	}
 	return p
+}
+
+// rootsOf are the roots of the repositories that hold the file abs, the nearest
+// first.
+func (p *place) rootsOf(abs string) []string {
+	if within(p.workspace, abs) {
+		return append(repositoryRoots(abs, p.workspace), p.roots...)
+	}
+	return repositoryRoots(abs, "")
 }
 
 // directory is the absolute directory that a request's cwd means: a relative one
 // is taken against the workspace. It is empty where there is no telling.
 func (p *place) directory(cwd string) string {
+	if dir := p.sentDirectory(cwd); dir != "" {
+		return path.Clean(dir)
+	}
+	return ""
+}
+
+// sentDirectory is the same and not cleaned.
+func (p *place) sentDirectory(cwd string) string {
 	switch {
 	case cwd == "":
 		return ""
 	case isAbs(cwd):
-		return path.Clean(filepath.ToSlash(cwd))
+		return filepath.ToSlash(cwd)
 	case p.workspace == "":
 		return ""
 	}
-	return path.Join(p.workspace, filepath.ToSlash(cwd))
+	return p.workspace + "/" + filepath.ToSlash(cwd)
 }
 
 // formsOf begins the forms of a target. Repositories are looked for only where
@@ -76,7 +106,9 @@ func (p *place) formsOf(target, cwd string, lists ...*ruleList) forms {
 	for _, list := range lists {
 		f.repositories = f.repositories || list.anchored
 	}
-	f.cwd = p.directory(cwd)
+	if f.sent = p.sentDirectory(cwd); f.sent != "" {
+		f.cwd = path.Clean(f.sent)
+	}
 	return f
 }
 
@@ -89,10 +121,7 @@ func (f *forms) at(i int) (form, bool) {
 		case 2:
 			f.addLexical()
 		case 3:
-			if f.repositories {
-				f.addRepositories()
-			}
-		// What the file system makes of the links in f.absolutes joins here.
+			f.addSeen()
 		default:
 			return form{}, false
 		}
@@ -102,19 +131,36 @@ func (f *forms) at(i int) (form, bool) {
 
 // addLexical adds what the text alone gives.
 func (f *forms) addLexical() {
-	clean := path.Clean(filepath.ToSlash(f.target))
+	slashed := filepath.ToSlash(f.target)
+	clean := path.Clean(slashed)
 	f.add("cleaned", clean)
 	switch {
 	case isAbs(f.target):
 		f.addAbsolute(0, clean)
-	default:
-		if f.cwd != "" {
-			f.addAbsolute(0, path.Join(f.cwd, clean))
+		if slashed != clean {
+			f.written = append(f.written, slashed)
 		}
-		// Anyone can name a cwd, so the daemon's own holds as well.
-		if f.place.workspace != "" {
-			f.addAbsolute(1, path.Join(f.place.workspace, clean))
+		return
+	case f.cwd != "":
+		f.addAbsolute(0, path.Join(f.cwd, clean))
+		f.addWritten(f.cwd, slashed, clean)
+		if f.sent != f.cwd {
+			f.written = append(f.written, f.sent+"/"+clean)
+			f.addWritten(f.sent, slashed, clean)
 		}
+	}
+	// Anyone can name a cwd, so the daemon's own holds as well.
+	if f.place.workspace != "" {
+		f.addAbsolute(1, path.Join(f.place.workspace, clean))
+		f.addWritten(f.place.workspace, slashed, clean)
+	}
+}
+
+// addWritten adds the target in dir as it was written, where cleaning it has
+// changed it: behind a link, ".." is not what it looks like.
+func (f *forms) addWritten(dir, slashed, clean string) {
+	if slashed != clean {
+		f.written = append(f.written, dir+"/"+slashed)
 	}
 }
 
@@ -127,25 +173,48 @@ func (f *forms) addAbsolute(i int, abs string) {
 	f.addFrom("taken relative to the workspace", f.place.workspace, abs)
 }
 
-// addRepositories adds the paths from the root of each repository that holds the
-// target. The nearest is the one that people mean; the outer ones hold too,
-// since anyone can make a directory called .git.
-func (f *forms) addRepositories() {
+// addSeen adds what the file system makes of the target: its path from the root of
+// each repository that holds it, and the file that links lead to. The nearest
+// repository is the one that people mean; the outer ones hold too, since anyone
+// can make a directory called .git.
+//
+// A target is looked at where it is known which file it may mean, and nothing but
+// its own directories and links is.
+func (f *forms) addSeen() {
+	disk := f.place.disk
+	if f.absolutes == [2]string{} || !f.repositories && !disk.links {
+		return
+	}
+	q := question{f.place, f.sent, f.absolutes, f.written, f.repositories}
+	if q.files[0] == q.files[1] {
+		q.files[1] = ""
+	}
+	v, ok := disk.ask(q)
+	if !ok {
+		f.unresolved = "lies on a file system that does not answer in time"
+		return
+	}
+	if v.fault != nil {
+		f.unresolved = v.fault.Error()
+	}
+	for _, r := range v.rooted {
+		if slices.Contains(f.absolutes[:], r[1]) {
+			f.addFrom("taken relative to its repository", r[0], r[1])
+		}
+	}
 	for _, abs := range f.absolutes {
-		if abs == "" {
-			continue
+		f.addFrom("taken relative to where cwd leads", v.cwdItself, abs)
+		f.addFrom("taken relative to where the workspace leads", f.place.itself, abs)
+	}
+	for _, abs := range v.itself {
+		const how = "with links resolved"
+		f.add(how, abs)
+		for _, base := range [...]string{f.cwd, f.place.workspace, v.cwdItself, f.place.itself} {
+			f.addFrom(how, base, abs)
 		}
-		inside := within(f.place.workspace, abs)
-		below := ""
-		if inside {
-			below = f.place.workspace
-		}
-		for _, root := range repositoryRoots(abs, below) {
-			f.addFrom("taken relative to its repository", root, abs)
-		}
-		if inside {
-			for _, root := range f.place.roots {
-				f.addFrom("taken relative to its repository", root, abs)
+		for _, r := range v.rooted {
+			if r[1] == abs {
+				f.addFrom(how, r[0], abs)
 			}
 		}
 	}

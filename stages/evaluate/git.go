@@ -236,3 +236,39 @@ func gitWords(text string) []string {
 	}
 	return strings.Fields(text)
 }
+
+// pushIn is the operation of a git push that the words of a command make, or "".
+// What could be one in a way that is not known keeps all its words, so that it is
+// not resolved.
+func pushIn(words []shellWord) string {
+	name := words[0].base()
+	all := "git " + texts(words[1:])
+	switch {
+	case strings.HasPrefix(name, "git-"):
+		words = append([]shellWord{words[0], known(name[len("git-"):])}, words[1:]...)
+		all = "git " + texts(words[1:])
+	case name != "git":
+		return ""
+	}
+	rest := words[1:]
+	for len(rest) > 0 && strings.HasPrefix(rest[0].text, "-") {
+		flag := rest[0].text
+		rest = rest[1:]
+		if slices.Contains([]string{"-C", "-c", "--git-dir", "--work-tree", "--namespace", "--config-env", "--super-prefix", "--attr-source"}, flag) && len(rest) > 0 {
+			rest = rest[1:]
+		}
+	}
+	if len(rest) == 0 {
+		return ""
+	}
+	sub, args := rest[0].text, rest[1:]
+	switch {
+	case strings.EqualFold(sub, "push"):
+		return "push " + texts(args)
+	case sub == "send-pack" || sub == "http-push":
+		return "git send-pack " + texts(args)
+	case sub == "subtree" && slices.ContainsFunc(args, func(w shellWord) bool { return w.text == "push" }), !rest[0].static && mayPush(gitWords(all)):
+		return all
+	}
+	return ""
+}

@@ -10,20 +10,21 @@ import (
 // well, so that "**/*.pem" matches "server.pem"; everything else is literal. A
 // pattern matches a whole value.
 type pattern struct {
-	text  string // as the policy spells it
-	globs []glob // one of them must match
+	text string   // as the policy spells it
+	all  *matcher // of the whole list; the same for each pattern of it
 }
 
 // A glob is literal text with any run of characters between its parts.
 type glob struct {
+	pattern    int      // which one of its list it stands for
 	head, tail string   // what the value begins and ends with
 	middle     []string // what stands between them, in this order
 	open       bool     // there is a star; without one the value is head
 	least      int      // bytes that a value needs
 }
 
-// patterns are the patterns of one list. They are only ever asked as a list, so
-// that one automaton could take their place.
+// patterns are the patterns of one list. They are only ever asked as a list, by
+// the matcher that they share.
 type patterns []pattern
 
 // compilePatterns prepares a list for matching.
@@ -31,24 +32,23 @@ func compilePatterns(texts []string) patterns {
 	if len(texts) == 0 {
 		return nil
 	}
-	list := make(patterns, len(texts))
+	list, globs := make(patterns, len(texts)), make([]glob, 0, len(texts))
 	for i, text := range texts {
-		list[i] = compilePattern(text)
+		globs = appendGlobs(globs, i, text)
+	}
+	all := newMatcher(globs)
+	for i, text := range texts {
+		list[i] = pattern{text, all}
 	}
 	return list
 }
 
-// match is the index of the first pattern that matches s, or -1. Its time is
-// linear in the length of s for each pattern.
+// match is the index of the first pattern that matches s, or -1.
 func (list patterns) match(s string) int {
-	for i := range list {
-		for j := range list[i].globs {
-			if list[i].globs[j].match(s) {
-				return i
-			}
-		}
+	if len(list) == 0 {
+		return -1
 	}
-	return -1
+	return list[0].all.match(s)
 }
 
 // anchored reports whether a path taken relative to some directory can match one
@@ -67,30 +67,31 @@ func anchored(texts []string) bool {
 	})
 }
 
-func compilePattern(text string) pattern {
+// appendGlobs adds the globs of pattern i, one of which must match.
+func appendGlobs(globs []glob, i int, text string) []glob {
 	rest, deep := text, false
 	for strings.HasPrefix(rest, "**/") {
 		rest, deep = rest[len("**/"):], true
 	}
-	if !deep {
-		return pattern{text, []glob{compileGlob(text)}}
+	globs = append(globs, compileGlob(i, rest))
+	if deep {
+		globs = append(globs, compileGlob(i, "*/"+rest))
 	}
-	return pattern{text, []glob{compileGlob(rest), compileGlob("*/" + rest)}}
+	return globs
 }
 
-func compileGlob(text string) glob {
-	parts := strings.Split(text, "*")
-	last := len(parts) - 1
-	g := glob{head: parts[0], least: len(parts[0])}
-	if last == 0 {
-		return g
-	}
-	g.open, g.tail = true, parts[last]
-	g.least += len(g.tail)
-	for _, part := range parts[1:last] {
-		if part != "" {
+func compileGlob(i int, text string) glob {
+	head, rest, open := strings.Cut(text, "*")
+	g := glob{pattern: i, head: head, open: open, least: len(head)}
+	for open {
+		var part string
+		part, rest, open = strings.Cut(rest, "*")
+		g.least += len(part)
+		switch {
+		case !open:
+			g.tail = part
+		case part != "":
 			g.middle = append(g.middle, part)
-			g.least += len(part)
 		}
 	}
 	return g

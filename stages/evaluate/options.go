@@ -24,6 +24,10 @@ type Options struct {
 	// comes without proof of who sends it: such a record is believed in what it
 	// says of itself. Default: false.
 	RequireProvenIdentityForRelease bool `json:"require_proven_identity_for_release"`
+	// ResolveLinks has the file system followed to the file that a target leads
+	// to, so that a rule on a file holds for the links to it. What it does not
+	// answer in time is not allowed. Default: true.
+	ResolveLinks *bool `json:"resolve_links"`
 }
 
 // Files are the files that the options name. Agents may read them, not write to

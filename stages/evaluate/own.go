@@ -19,7 +19,7 @@ type ownFiles struct {
 func newOwnFiles(files []pipeline.File, place *place) *ownFiles {
 	own := &ownFiles{}
 	for _, f := range files {
-		for _, abs := range spellings(f.Path) {
+		for _, abs := range place.disk.spellings(f.Path) {
 			own.all = appendNew(own.all, abs)
 			if f.Secret {
 				own.secret = appendNew(own.secret, abs)
@@ -37,17 +37,14 @@ func newOwnFiles(files []pipeline.File, place *place) *ownFiles {
 
 // spellings are the absolute paths of one of our files: as it was named and with
 // links resolved, as far as it exists yet.
-func spellings(name string) []string {
+func (d *disk) spellings(name string) []string {
 	abs, err := filepath.Abs(name)
 	if name == "" || err != nil {
 		return nil
 	}
 	list := []string{filepath.ToSlash(abs)}
-	if real, err := filepath.EvalSymlinks(abs); err == nil {
-		return appendNew(list, filepath.ToSlash(real))
-	}
-	if dir, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
-		return appendNew(list, path.Join(filepath.ToSlash(dir), filepath.Base(abs)))
+	if itself, err := d.resolve(list[0]); err == nil {
+		list = appendNew(list, itself)
 	}
 	return list
 }

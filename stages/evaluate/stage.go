@@ -5,7 +5,8 @@
 // It promises:
 //
 //   - The strictest verdict wins. A file is judged in every form that its path
-//     has, a command as written and piece by piece, and one block is enough.
+//     has, a command line command by command, as a shell would run it, and one
+//     block is enough.
 //   - What cannot be understood is never allowed.
 //   - Everything that can be prepared is prepared when the stage is made:
 //     patterns are compiled once, and matching takes linear time.
@@ -13,8 +14,8 @@
 //   - A decision names its rule, the list and the pattern that decided, and the
 //     exact policy by the hash of its bytes.
 //
-// It is pure but for one thing: a file target with directories has them looked at
-// for a repository (.git), unless an earlier form has already decided.
+// It is pure but for one thing: the directories of a file target are looked at for
+// a repository (.git) and for links, unless an earlier form has already decided.
 package evaluate
 
 import (
@@ -59,7 +60,7 @@ func New(o Options, env pipeline.Env) (*Stage, error) {
 	if faults != nil {
 		return nil, faults
 	}
-	s.place = newPlace(env.Workspace)
+	s.place = newPlace(env.Workspace, orTrue(o.ResolveLinks))
 	s.own = newOwnFiles(env.Files, s.place)
 	if s.registry != nil {
 		s.registry.compare(choice.all(), log)

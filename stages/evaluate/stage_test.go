@@ -203,8 +203,11 @@ func FuzzHandle(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, action, target, operation, server, tool, cwd string) {
 		r := ask(t, s, &request{ActionType: action, Target: target, Operation: operation, Server: server, Tool: tool, Cwd: cwd})
-		if r.Decision == "allow" && action == "execute_command" && strings.ContainsAny(target, ";&|\n`<>") {
-			t.Errorf("command %q is allowed: %s", target, r.Reason)
+		if r.Decision == "allow" && action == "execute_command" {
+			more := target + "\nterraform apply"
+			if r := ask(t, s, &request{ActionType: action, Target: more, Cwd: cwd}); r.Decision == "allow" {
+				t.Errorf("command %q is allowed: %s", more, r.Reason)
+			}
 		}
 		for i := range len(r.Reason) {
 			if c := r.Reason[i]; c < ' ' || c > '~' {
