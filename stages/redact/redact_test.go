@@ -38,7 +38,7 @@ func newStage(t testing.TB) *Stage {
 // typical is an exchange of a CI runner that signed its request.
 func typical() *pipelinetest.Exchange {
 	x := pipelinetest.NewExchange(`{
-		"session_id":"build-1742","agent_id":"agent-7","actor":"octocat","action_type":"read_file","target":"src/main.go","cwd":"/home/runner/work/app",
+		"session_id":"build-1742","agent_id":"agent-7","actor":"octocat","action_type":"read_file","target":"src/main.go","cwd":"/srv/app",
 		"runner_auth":{"identity":{"provider":"github-actions","repository":"octo/app","workflow":".github/workflows/ci.yml","run_id":"1742","ref":"refs/heads/main"},
 		"algorithm":"HMAC-SHA256","key_id":"ci-2","signature":"` + strings.Repeat("0f", 32) + `"}}`)
 	x.Decision.Reason = "the policy allows src/main.go to be read: nothing in filesystem.block_read matches it"
