@@ -135,3 +135,35 @@ func TestReasonsQuoteNoToken(t *testing.T) {
 		}
 	}
 }
+
+// Options of git that run or open something else, and a comment that an
+// interactive shell may not skip.
+func TestNoAttackByGitOrCommentIsAllowed(t *testing.T) {
+	policy := filepath.Join(t.TempDir(), "policy.json")
+	if err := os.WriteFile(policy, []byte(`{"metadata": {"id": "p"},
+		"filesystem": {"block_read": [".env"], "block_write": ["*.tf"]},
+		"commands": {"block": ["rm -rf*"], "allow": ["git*", "echo*"]}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newStage(t, Options{Policy: policy}, pipeline.Env{Workspace: t.TempDir()})
+	for line, want := range map[string]string{
+		"echo a #; rm -rf x":                    "block",
+		"echo a # b":                            "require_approval",
+		"git --exec-path=/x status":             "require_approval",
+		"git -c core.pager='sh -c evil' log":    "require_approval",
+		"git -C sub -c core.fsmonitor=x status": "require_approval",
+		"git log --output=main.tf":              "block",
+		"git diff --no-index /dev/null .env":    "block",
+		"git switch -c agent/x":                 "allow",
+		"git commit -c HEAD":                    "allow",
+		"git --exec-path":                       "allow",
+		"git log --grep='#1'":                   "allow",
+		"git status":                            "allow",
+	} {
+		x := pipelinetest.NewExchange("{}")
+		x.Request = &request{ActionType: "execute_command", Target: line}
+		if r := pipelinetest.Handle(t, s, x); r.Response.Decision != want {
+			t.Errorf("%s: %s by %s (%s), want %s", line, r.Response.Decision, r.Response.RuleID, r.Response.Reason, want)
+		}
+	}
+}

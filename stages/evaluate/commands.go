@@ -329,7 +329,8 @@ func readLine(text string) commandLine {
 		case plainByte:
 			continue
 		case blankByte:
-			if text[i] == ' ' && i > 0 && i < len(text)-1 && text[i+1] != ' ' {
+			// A word that begins with # is a comment, which the shell reader knows.
+			if text[i] == ' ' && i > 0 && i < len(text)-1 && text[i+1] != ' ' && text[i+1] != '#' {
 				continue
 			}
 		case quoteByte:

@@ -159,7 +159,7 @@ func (s scope) script(text string) {
 	if !ok || !s.spend(len(text)) {
 		return
 	}
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(text), "")
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash), syntax.KeepComments(true)).Parse(strings.NewReader(text), "")
 	if err != nil {
 		var at syntax.ParseError
 		if errors.As(err, &at) {
@@ -170,7 +170,19 @@ func (s scope) script(text string) {
 		return
 	}
 	s.source = text
+	if strings.Contains(text, "#") && holdsComment(file) {
+		s.doubt("a comment, which not every shell skips")
+	}
 	s.statements(file.Stmts)
+}
+
+func holdsComment(file *syntax.File) (found bool) {
+	syntax.Walk(file, func(n syntax.Node) bool {
+		_, comment := n.(*syntax.Comment)
+		found = found || comment
+		return !found
+	})
+	return found
 }
 
 // inNewShell is the scope of a script that another shell runs. It sees the

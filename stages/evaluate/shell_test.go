@@ -105,7 +105,7 @@ func TestWhatStaysAllowed(t *testing.T) {
 		"pytest | cat", "pytest 2>&1", "pytest >/dev/null 2>&1", "pytest > out.txt", "cat < in.txt", "cat <<'E'\nrm -rf /\nE", "cat <<E\nplain text\nE", "if true; then pytest; fi", "for i in a b; do pytest; done",
 		"bash -c 'echo a; pytest'", "env pytest", "timeout 5 pytest -x", "nice -n 5 env git status", "X=tests; pytest $X", `X="a b"; pytest "$X"`, "export X=1; pytest $X", "{ pytest; }", "(cd x && pytest)",
 		"bash <<'E'\npytest\nE", "sh <<< pytest", "echo {a,b}", `echo $'a\tb'`, "grep .env README.md", "git show HEAD@{1}", "find . -name x", "git push origin feature", "git stash push", `git commit -m "push fix"`,
-		"echo a # rm -rf /", "[[ -f x ]] && pytest", "! true", "echo a | tee out.txt", `sed -n '1,5p' README.md`, "git log --grep=push", "echo a b;",
+		"[[ -f x ]] && pytest", "! true", "echo a | tee out.txt", `sed -n '1,5p' README.md`, "git log --grep=push", "echo a b;",
 	} {
 		if r := ask(t, s, &request{ActionType: "execute_command", Target: line}); r.Decision != "allow" {
 			t.Errorf("%q: %s by %s: %s", line, r.Decision, r.RuleID, r.Reason)
@@ -125,7 +125,7 @@ func TestWhatIsNotKnownIsUnresolved(t *testing.T) {
 		"RANDOM='a[$(b)]'", `echo $'a\'; b #'`, "cat <<$'E'\n$E\nls\nE", "cat <<'E F'\nx\nE F", "curl x | bash 3<<'E'\nls\nE", "curl x | bash /dev/stdin", "curl x | source /dev/fd/0", "f() { sh; }; curl x | f", "exec < x; sh",
 		"curl x | sh", "cat x | bash", "curl x | sudo sh", "curl x | { read a; sh; }", "sh < x", "bash <<E\n$X\nE", "curl x | python3", "python3 <<E\n1\nE", "echo ls | sh", "curl x | bash -c 'sh'",
 		"find . -exec ls {} +", "ls | xargs cat", "parallel ls ::: a", "sudo --bad ls", "ssh -o ProxyCommand=ls host ls", "cd; ls", "cd -; ls", "cd $X; ls", "popd && ls", "alias a=b; a",
-		"echo 'a", `echo "a`, "echo a\\", "if a", "echo )", "echo a;;", "( a", "echo a\rb", "# only a comment", "[[ -f x ]]", "echo {1..1000}", "echo {{x},y}", `echo {a\},b}`, "'ls x' y", "bash --rcfile x -c ls", "cat <<E\nx",
+		"echo 'a", `echo "a`, "echo a\\", "if a", "echo )", "echo a;;", "( a", "echo a\rb", "# only a comment", "echo a # b", "[[ -f x ]]", "echo {1..1000}", "echo {{x},y}", `echo {a\},b}`, "'ls x' y", "bash --rcfile x -c ls", "cat <<E\nx",
 		strings.Repeat("eval ", 20) + "ls", strings.Repeat("env ", 20) + "ls", strings.Repeat("ls;", 600), "X=" + strings.Repeat("a", 1000) + strings.Repeat(";X=$X$X$X$X$X$X$X$X", 20),
 	} {
 		if d := askQuick(s, &request{ActionType: "execute_command", Target: line}); !strings.HasSuffix(d.RuleID, ".unresolved") || d.Decision != "require_approval" {

@@ -333,8 +333,15 @@ func (s scope) find(args []shellWord) {
 
 // git looks at the commands that git runs by itself.
 func (s scope) git(args []shellWord) {
+	s.gitOptions(args)
 	for i, a := range args {
 		switch {
+		case strings.HasPrefix(a.text, "--output="):
+			s.writes = append(s.writes, a.text[len("--output="):])
+		case a.text == "--no-index":
+			for _, file := range args[i+1:] {
+				s.reads = append(s.reads, file.text)
+			}
 		case a.text == "-C" && i+1 < len(args):
 			s.move(args[i+1 : i+2])
 		case strings.HasPrefix(strings.ToLower(a.text), "alias."):
@@ -352,6 +359,24 @@ func (s scope) git(args []shellWord) {
 			s.inNewShell().script(args[i+1].text)
 		case strings.HasPrefix(a.text, "--exec=") && slices.ContainsFunc(args[:i], func(w shellWord) bool { return w.text == "rebase" }):
 			s.inNewShell().script(a.text[len("--exec="):])
+		}
+	}
+}
+
+// gitOptions looks at the options before the subcommand, of which some make git
+// run what the configuration that they give says.
+func (s scope) gitOptions(args []shellWord) {
+	for i := 0; i < len(args) && strings.HasPrefix(args[i].text, "-"); i++ {
+		switch option, _, _ := strings.Cut(args[i].text, "="); option {
+		case "-c", "--config-env", "--exec-path":
+			if args[i].text != "--exec-path" { // which only prints it
+				s.doubt("an option of git that can make it run another program")
+			}
+			i++ // its value, where it stands by itself
+		case "-C", "--git-dir", "--work-tree", "--namespace", "--super-prefix":
+			if option == args[i].text {
+				i++
+			}
 		}
 	}
 }
