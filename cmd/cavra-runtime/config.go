@@ -380,8 +380,7 @@ func (cfg *configuration) build(log hclog.Logger, dryRun bool) (*pipeline.Chain,
 			return chain, nil
 		}
 		faults = append(faults, err)
-	}
-	if len(built) < len(cfg.stages) {
+	} else {
 		faults = append(faults, errors.New("the order of the stages is checked once these are mended"))
 	}
 	closeStages(built)

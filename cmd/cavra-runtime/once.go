@@ -18,7 +18,7 @@ func once(ctx context.Context, c *cli, stdin io.Reader, stdout, stderr io.Writer
 	if err != nil {
 		return fail(stderr, "the request cannot be judged", err)
 	}
-	code := exitOK
+	var code int
 	x, err := readInput(ctx, c, stdin, cfg.limits(), c.clientLog(stderr))
 	if err != nil {
 		code = fail(stderr, "there is no decision", err)

@@ -125,13 +125,11 @@ func (c *cli) tokenSource(log hclog.Logger) citoken.Source {
 // clientLog is the log of a mode that asks: silent but for errors unless a level
 // is asked for.
 func (c *cli) clientLog(stderr io.Writer) hclog.Logger {
-	level := c.LogLevel
+	level := logLevel(c.LogLevel)
 	if level == "" {
 		level = "error"
 	}
-	return hclog.New(&hclog.LoggerOptions{
-		Name: "cavra-runtime", Level: hclog.LevelFromString(level), JSONFormat: c.LogJSON, Output: stderr,
-	})
+	return newLogger(logConfig{Level: level, JSON: c.LogJSON}, stderr)
 }
 
 // printRunnerClaims prints the identity that a request would claim, in the form

@@ -69,13 +69,13 @@ func (own *ownFiles) keeps(abs string) bool {
 }
 
 // holdsSecret reports whether the file at abs is not to be read.
-func (own *ownFiles) holdsSecret(abs string) bool {
-	for _, name := range own.secret {
-		if isOrBelow(name, abs) {
-			return true
-		}
-	}
-	return false
+func (own *ownFiles) holdsSecret(abs string) bool { return anyCovers(own.secret, abs) }
+
+// touches reports whether the file at abs is one of ours.
+func (own *ownFiles) touches(abs string) bool { return anyCovers(own.all, abs) }
+
+func anyCovers(names []string, abs string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return isOrBelow(name, abs) })
 }
 
 // besides are the endings of what the runtime puts beside a file of its own.
@@ -140,15 +140,6 @@ func (own *ownFiles) isWordOf(line string, dirs [2]string) bool {
 					return true
 				}
 			}
-		}
-	}
-	return false
-}
-
-func (own *ownFiles) touches(abs string) bool {
-	for _, name := range own.all {
-		if isOrBelow(name, abs) {
-			return true
 		}
 	}
 	return false
