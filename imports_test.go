@@ -25,12 +25,13 @@ var mayImport = []struct {
 	{"document", nil},
 	{"keys", nil},
 	{"jwt", nil},
+	{"metrics", nil},
 	{"pipeline", []string{"enforcement/v1", "document", "pipeline"}},
 	{"stages/auth/citoken", []string{"enforcement/v1"}},
-	{"stages/", []string{"enforcement/v1", "document", "jwt", "keys", "pipeline"}},
-	{"conn", []string{"enforcement/v1", "pipeline", "conn"}},
+	{"stages/", []string{"enforcement/v1", "document", "jwt", "keys", "metrics", "pipeline"}},
+	{"conn", []string{"enforcement/v1", "metrics", "pipeline", "conn"}},
 	{"examples/", []string{"enforcement/v1", "document", "pipeline", "conn"}},
-	{"cmd/", []string{"enforcement/v1", "document", "pipeline", "stages", "conn", "examples/custom-stage"}},
+	{"cmd/", []string{"enforcement/v1", "document", "metrics", "pipeline", "stages", "conn", "examples/custom-stage"}},
 	{"", []string{}}, // the tests of the repository
 }
 
