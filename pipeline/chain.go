@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,6 +102,19 @@ func (c *Chain) Stages() []Described {
 	}
 	return list
 }
+
+// Stage is the stage of that name, or nil.
+func (c *Chain) Stage(name string) Stage {
+	for i, spec := range c.specs {
+		if spec.Name == name {
+			return c.stages[i]
+		}
+	}
+	return nil
+}
+
+// All yields the stages in order, each with its place.
+func (c *Chain) All() iter.Seq2[int, Stage] { return slices.All(c.stages) }
 
 // Close closes the stages that are io.Closers, last stage first. No Run may be
 // under way.

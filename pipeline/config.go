@@ -20,12 +20,20 @@ type Env struct {
 	// Whatever options and files say wrong is still an error, but the stage opens
 	// nothing for writing, locks nothing and starts nothing.
 	DryRun bool
+	// Predecessor is the stage of the same name that this one is to take the place
+	// of, where a running daemon reads its configuration again; else nil. What must
+	// outlive that, such as a memory of what was used once, is taken over from it.
+	// It goes on answering until the new chain is in force, and for good where that
+	// fails, so it must not be changed.
+	Predecessor Stage
 }
 
 // A File is a file or directory that the runtime relies on.
 type File struct {
 	Path   string
 	Secret bool // not to be read either, as a key
+	// Written says that the runtime writes it while it runs, and files beside it.
+	Written bool
 }
 
 // A Factory makes a stage from its options. It decodes the layers in order into

@@ -77,7 +77,7 @@ func TestAnswerRunsNoStage(t *testing.T) {
 	if resp.Decision != "block" || resp.RuleID != "server.overloaded" || resp.PolicyPack != "mine" || len(resp.EvidenceRefs) != 2 {
 		t.Errorf("the answer is %+v", resp)
 	}
-	if f.evidence.calls != 0 {
+	if f.evidence.calls.Load() != 0 {
 		t.Error("a stage ran")
 	}
 }

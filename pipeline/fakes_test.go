@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 
 	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
@@ -12,14 +13,14 @@ import (
 type fake struct {
 	spec  pipeline.Spec
 	do    func(context.Context, *pipeline.Exchange) error
-	calls int
+	calls atomic.Int32
 	close func() error
 }
 
 func (f *fake) Spec() pipeline.Spec { return f.spec }
 
 func (f *fake) Handle(ctx context.Context, x *pipeline.Exchange) error {
-	f.calls++
+	f.calls.Add(1)
 	return f.do(ctx, x)
 }
 

@@ -29,7 +29,7 @@ var failures = []struct {
 	{"a block of no severity", "NAME.fault", func() error { return pipeline.Block("some.rule", "because").WithSeverity("meh") }},
 	{"a panic", "NAME.fault", func() error { panic("internal detail") }},
 	{"a panic with nil", "NAME.fault", func() error { panic(nil) }},
-	{"a nil dereference", "NAME.fault", func() error { var s *fake; s.calls++; return nil }},
+	{"a nil dereference", "NAME.fault", func() error { var s *fake; s.calls.Add(1); return nil }},
 }
 
 func TestPromise1AnAllowNeedsEveryDecideStageAndADecision(t *testing.T) {
@@ -184,8 +184,8 @@ func TestPromise2AnErrorBlocksByItsOwnRuleOrAsAFault(t *testing.T) {
 		f := newFive()
 		f.decode.do = func(context.Context, *pipeline.Exchange) error { return pipeline.Block("some.rule", "") }
 		f.run(t)
-		if f.auth.calls+f.evaluate.calls != 0 {
-			t.Errorf("auth ran %d times and evaluate %d times", f.auth.calls, f.evaluate.calls)
+		if f.auth.calls.Load()+f.evaluate.calls.Load() != 0 {
+			t.Errorf("auth ran %d times and evaluate %d times", f.auth.calls.Load(), f.evaluate.calls.Load())
 		}
 	})
 }
@@ -202,8 +202,8 @@ func TestPromise3EveryRecordStageRunsOnceForEveryExchange(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp := chain.Run(ctx, x)
-		if audit.calls != 1 || f.redact.calls != 1 || f.evidence.calls != 1 {
-			t.Errorf("%s: audit ran %d times, redact %d, evidence %d", name, audit.calls, f.redact.calls, f.evidence.calls)
+		if audit.calls.Load() != 1 || f.redact.calls.Load() != 1 || f.evidence.calls.Load() != 1 {
+			t.Errorf("%s: audit ran %d times, redact %d, evidence %d", name, audit.calls.Load(), f.redact.calls.Load(), f.evidence.calls.Load())
 		}
 		if resp.RuleID == "audit.fault" {
 			t.Errorf("%s: a Record stage met a cancelled context", name)
@@ -225,7 +225,7 @@ func TestPromise3EveryRecordStageRunsOnceForEveryExchange(t *testing.T) {
 	refused.Refuse(pipeline.Block("request.too_large", ""))
 	f := newFive()
 	check("a request that could not be read", f, refused, t.Context())
-	if f.decode.calls != 0 {
+	if f.decode.calls.Load() != 0 {
 		t.Error("a Decide stage ran for a request that could not be read")
 	}
 

@@ -60,3 +60,15 @@ type Stage interface {
 	// Handle must not keep x or anything reached through it after it returns.
 	Handle(ctx context.Context, x *Exchange) error
 }
+
+// A Checker is a stage that can tell whether it is able to do its work. The
+// error says what is wrong and what to do, and holds no secret.
+type Checker interface {
+	Health() error
+}
+
+// A Reporter is a stage that tells its state to whoever runs the daemon. What it
+// returns is written as JSON; it holds no secret and nothing of a request.
+type Reporter interface {
+	Report() any
+}
