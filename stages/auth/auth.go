@@ -164,7 +164,7 @@ func newStageAt(o Options, env pipeline.Env, now func() time.Time) (*Stage, erro
 	var faults *multierror.Error
 	s := &Stage{stop: func() {}}
 	if o.hmacSet() != nil {
-		v, err := newHMACVerifier(o, env.Log, now)
+		v, err := newHMACVerifier(o, env, now)
 		if err != nil {
 			faults = multierror.Append(faults, err)
 		}

@@ -12,7 +12,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-multierror"
 
 	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
@@ -97,9 +96,9 @@ func (v *hmacVerifier) describe() string {
 }
 
 // newHMACVerifier makes a verifier of the options. The error holds every fault.
-func newHMACVerifier(o Options, log hclog.Logger, now func() time.Time) (*hmacVerifier, error) {
+func newHMACVerifier(o Options, env pipeline.Env, now func() time.Time) (*hmacVerifier, error) {
 	var faults *multierror.Error
-	ring, err := loadHMACRing(o, log)
+	ring, err := loadHMACRing(o, env.Log)
 	if err != nil {
 		faults = multierror.Append(faults, err)
 	}
@@ -115,10 +114,14 @@ func newHMACVerifier(o Options, log hclog.Logger, now func() time.Time) (*hmacVe
 	case maxAge < time.Second, maxAge > 24*time.Hour:
 		faults = multierror.Append(faults, fmt.Errorf("hmac_max_age is %v; set it from 1s to 24h, or leave it out for %v", maxAge, defaultMaxAge))
 	}
+	fresh, err := before(env).freshness().succeed(maxAge, now)
+	if err != nil {
+		faults = multierror.Append(faults, err)
+	}
 	if err := faults.ErrorOrNil(); err != nil {
 		return nil, err
 	}
-	return &hmacVerifier{keys: ring, freshOnly: o.HMACRequire == "v2", fresh: newFreshness(maxAge, now)}, nil
+	return &hmacVerifier{keys: ring, freshOnly: o.HMACRequire == "v2", fresh: fresh}, nil
 }
 
 var errInvalid = pipeline.Block("runner_auth.invalid", "the runner is not authenticated").WithSeverity(enforcementv1.SeverityCritical)

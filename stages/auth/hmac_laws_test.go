@@ -11,9 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"pgregory.net/rapid"
 
 	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
 )
 
 // drawRequest fills every member that a request can have, or leaves it empty.
@@ -105,7 +107,7 @@ func TestNoSignatureIsTakenTwice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		clock := newTestClock(testStart)
 		o := Options{HMACKey: key, HMACMaxAge: time.Minute}
-		v, err := newHMACVerifier(o, nil, clock.now)
+		v, err := newHMACVerifier(o, pipeline.Env{Log: hclog.NewNullLogger()}, clock.now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +145,7 @@ func TestNoSignatureIsTakenTwice(t *testing.T) {
 					t.Skip("the clock was set back")
 				}
 				clock.advance(time.Nanosecond)
-				if v, err = newHMACVerifier(o, nil, clock.now); err != nil {
+				if v, err = newHMACVerifier(o, pipeline.Env{Log: hclog.NewNullLogger()}, clock.now); err != nil {
 					t.Fatal(err)
 				}
 			},

@@ -12,6 +12,8 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
+
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
 )
 
 func TestRingTakesEachOfItsKeys(t *testing.T) {
@@ -101,7 +103,7 @@ func TestHMACOptionsRefuseToStart(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			v, err := newHMACVerifier(tt.o, hclog.NewNullLogger(), time.Now)
+			v, err := newHMACVerifier(tt.o, pipeline.Env{Log: hclog.NewNullLogger()}, time.Now)
 			var faults *multierror.Error
 			if !errors.As(err, &faults) || v != nil {
 				t.Fatalf("newHMACVerifier gives %v, %v; want faults", v, err)
@@ -131,7 +133,7 @@ func TestNoSecretIsTold(t *testing.T) {
 	log := hclog.New(&hclog.LoggerOptions{Output: &said, Level: hclog.Trace})
 	clock := newTestClock(testStart)
 	o := Options{HMACKey: keys[0], HMACKeyID: "a", HMACKeys: []HMACKey{{ID: "b", File: writeKey(t, keys[1], 0o640)}}}
-	v, err := newHMACVerifier(o, log, clock.now)
+	v, err := newHMACVerifier(o, pipeline.Env{Log: log}, clock.now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func sumOf(key, text string) string {
 // newVerifier makes a verifier whose clock is the test's.
 func newVerifier(t testing.TB, o Options, now func() time.Time) *hmacVerifier {
 	t.Helper()
-	v, err := newHMACVerifier(o, hclog.NewNullLogger(), now)
+	v, err := newHMACVerifier(o, pipeline.Env{Log: hclog.NewNullLogger()}, now)
 	if err != nil {
 		t.Fatal(err)
 	}

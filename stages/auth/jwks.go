@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -28,6 +29,9 @@ type keySource interface {
 	// lookup gives a key and the set that holds it. It may look for a newer set
 	// where the one in use has no such key.
 	lookup(ctx context.Context, kid string) (*rsa.PublicKey, *keySet, *pipeline.BlockError)
+	// freshness says when the keys were last known to be good, and how many they
+	// are.
+	freshness() (loaded time.Time, keys int)
 	// close ends what the source does in the background.
 	close()
 }

@@ -155,7 +155,9 @@ func (v *oidcVerifier) newIssuer(o OIDCIssuer, env pipeline.Env, fault func(name
 			fault("jwks_url", fmt.Sprintf("cannot be used: %v", err))
 			break
 		}
-		i.keys = newURLKeys(u, log, v.now)
+		keys := newURLKeys(u, log, v.now)
+		keys.succeed(before(env).issuer(o.Issuer))
+		i.keys = keys
 	default:
 		fault("jwks", "and jwks_url are both missing; name the file or the URL of the issuer's keys")
 	}
@@ -180,7 +182,7 @@ func (v *oidcVerifier) newIssuer(o OIDCIssuer, env pipeline.Env, fault func(name
 		i.checker = v.newChecker(o, p, fault)
 	}
 	if o.RememberJTI || name == "azure" { // the audience of Azure's tokens is the same for everybody
-		i.used = newSeen(maxUsed, v.now)
+		i.used = before(env).issuer(o.Issuer).memory(v.now)
 	}
 	return i
 }
