@@ -24,7 +24,7 @@ fuzz: ## Run each fuzz target for FUZZTIME
 		done; \
 	done
 
-generate: ## Write the Go types of enforcement.proto anew
+generate: ## Write the Go types of enforcement.proto and the schema of policies anew
 	go generate ./...
 
 fmt: ## Format the code

@@ -17,7 +17,7 @@ type Fault struct {
 	Line    int    // from 1; 0 where there is none
 	Column  int    // in characters, from 1
 	Path    string // the member, such as stages[1].options.burst; empty for the whole
-	Problem string // what is wrong and what to write instead; never a value of the document
+	Problem string // what is wrong and what to write instead; never a value of the document that may be a secret
 }
 
 // Error returns `source:line:column: path: problem`, or `source: problem` for a

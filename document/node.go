@@ -127,7 +127,7 @@ next:
 
 // Fault returns a fault that points at the value. The problem, a format for
 // fmt.Sprintf, says what is wrong and what to write instead. It must not hold
-// the value.
+// the value where that may be a secret.
 func (n *Node) Fault(problem string, args ...any) *Fault {
 	return &Fault{
 		Source:  n.doc.source,

@@ -145,6 +145,9 @@ func yamlFault(name string, err error) *Fault {
 		// Some messages end in the text that they complain of.
 		if message, _, _ := strings.Cut(syntax.GetMessage(), `: "`); !strings.Contains(message, `"`) {
 			f.Problem += ": " + strings.Trim(strconv.QuoteToASCII(message), `"`)
+			if strings.Contains(message, "'\t'") {
+				f.Problem += "; indent with spaces"
+			}
 		}
 		if tk := syntax.GetToken(); tk != nil && tk.Position != nil {
 			f.Line, f.Column = tk.Position.Line, tk.Position.Column

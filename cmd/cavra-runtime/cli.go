@@ -25,11 +25,17 @@ type cli struct {
 	VerifyEvidence bool   `group:"Modes" xor:"mode" help:"Verify the log of --evidence-log and print a report. Exit codes: 0 valid, 1 not valid, 3 valid so far while a writer is at work."`
 	Check          bool   `group:"Modes" xor:"mode" help:"Print the effective chain and every fault of configuration and policy."`
 	Lifecycle      string `group:"Modes" xor:"mode" placeholder:"start|status|stop" help:"Start, look at or stop a daemon in the background. ${later}"`
+	PolicyTest     string `group:"Modes" xor:"mode" placeholder:"FILE" help:"Judge the cases of FILE and print where the decisions are not the expected ones. Exit codes: 0 none differs, 1 some do, 2 the file or the policy is faulty."`
+	Backtest       string `group:"Modes" xor:"mode" placeholder:"LOG" help:"Judge the requests of an evidence log by another policy and print what would change. Exit codes: 0 nothing would newly be allowed, 1 something would, or a line is no record, 2 it cannot be tried."`
+	ListPacks      bool   `group:"Modes" xor:"mode" help:"List the built-in policy packs."`
+	PrintPack      string `group:"Modes" xor:"mode" placeholder:"NAME" help:"Print a built-in pack as it stands in the program, to be edited and used with --policy."`
 	Version        bool   `group:"Modes" xor:"mode" help:"Print the version."`
 
 	Input            string `default:"-" placeholder:"FILE" help:"Where the request is read from; - is standard input."`
 	ExpectDecision   string `placeholder:"DECISION" help:"End with 1 unless the decision is this one: allow, require_approval or block. Without it the exit code says only whether there is a decision."`
 	ExpectRule       string `placeholder:"RULE" help:"End with 1 unless the rule that decided is this one."`
+	Explain          bool   `help:"Print how the decision comes about instead of the decision alone. With --daemon the daemon decides, and the policy named here explains."`
+	JSON             bool   `name:"json" help:"Print what --explain, --policy-test or --backtest found as one JSON object, or the packs of --list-packs as one array."`
 	Socket           string `placeholder:"PATH" help:"The daemon's socket. Default: .cavra/cavra-runtime.sock"`
 	PID              string `name:"pid" placeholder:"FILE" help:"The daemon's pid file. Default: the socket's path and .pid"`
 	LifecycleTimeout string `default:"5s" placeholder:"DURATION" help:"How long --lifecycle waits. ${later}"`
@@ -39,7 +45,7 @@ type cli struct {
 	LogLevel  string `group:"Configuration" placeholder:"LEVEL" help:"trace, debug (every answer), info (blocks), warn or error. Default: info for the daemon, warn for --check, error otherwise"`
 	LogJSON   bool   `group:"Configuration" name:"log-json" help:"Log in JSON."`
 
-	Policy      string `group:"Policy" placeholder:"FILE" help:"A compiled policy that judges every request. Default: the built-in packs"`
+	Policy      string `group:"Policy" placeholder:"FILE" help:"A policy, YAML or JSON, that judges every request. Default: the built-in packs"`
 	PolicyPacks string `group:"Policy" placeholder:"A,B" help:"The built-in packs that a request may pick; the first is the default. Default: all of them"`
 	Registry    string `group:"Policy" placeholder:"FILE" help:"The trust registry of MCP servers."`
 
@@ -148,6 +154,9 @@ func (c *cli) fault() string {
 	case c.VerifyEvidence && c.EvidenceLog == "" && c.Config == "":
 		return "--verify-evidence needs --evidence-log FILE, or --config FILE that names one"
 	}
+	if fault := c.tryFault(); fault != "" {
+		return fault
+	}
 	switch c.ExpectDecision {
 	case "", enforcementv1.DecisionAllow, enforcementv1.DecisionRequireApproval, enforcementv1.DecisionBlock:
 	default:
@@ -158,5 +167,5 @@ func (c *cli) fault() string {
 
 // asks reports whether the mode sends a request of --input.
 func (c *cli) asks() bool {
-	return !c.Serve && !c.VerifyEvidence && !c.Check && !c.Version && !c.PrintRunnerClaims
+	return !c.Serve && !c.VerifyEvidence && !c.Check && !c.Version && !c.PrintRunnerClaims && !c.ListPacks && c.PrintPack == "" && c.PolicyTest == "" && c.Backtest == ""
 }

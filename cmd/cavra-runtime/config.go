@@ -79,6 +79,8 @@ type configuration struct {
 	stages []preparedStage
 
 	holdsKey bool // a key stands in the file itself
+
+	explainer explainer // the stage that can explain itself, once built; or nil
 }
 
 type preparedStage struct {
@@ -370,6 +372,9 @@ func (cfg *configuration) build(log hclog.Logger, dryRun bool) (*pipeline.Chain,
 			continue
 		}
 		built = append(built, stage)
+		if e, ok := stage.(explainer); ok {
+			cfg.explainer = e
+		}
 		if policy, ok := stage.(interface{ DefaultPolicyPack() string }); ok {
 			defaultPack = policy.DefaultPolicyPack
 		}

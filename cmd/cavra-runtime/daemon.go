@@ -30,6 +30,9 @@ func askDaemon(ctx context.Context, c *cli, stdin io.Reader, stdout, stderr io.W
 	if err != nil {
 		return fail(stderr, "there is no decision, which is to be taken as a block", err)
 	}
+	if c.Explain {
+		return c.explainDaemon(raw, resp, stdout, stderr)
+	}
 	return c.show(resp, stdout, stderr)
 }
 
@@ -38,6 +41,11 @@ func (c *cli) show(resp *enforcementv1.DecisionResponse, stdout, stderr io.Write
 	if _, err := stdout.Write(append(resp.AppendJSON(nil), '\n')); err != nil {
 		return fail(stderr, "the decision cannot be printed", err)
 	}
+	return c.expect(resp, stderr)
+}
+
+// expect compares a decision with what is expected.
+func (c *cli) expect(resp *enforcementv1.DecisionResponse, stderr io.Writer) int {
 	if expected := c.ExpectDecision; expected != "" && expected != resp.Decision {
 		return fail(stderr, "the decision is not the expected one", fmt.Errorf("%s was expected, and it is %s by %s: %s", expected, resp.Decision, resp.RuleID, resp.Reason))
 	}

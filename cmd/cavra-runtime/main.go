@@ -3,7 +3,8 @@
 //
 // It has one mode per file: serve.go is the daemon, daemon.go the client of it,
 // once.go judges one request in process, verify.go checks an evidence log, and
-// check.go explains a configuration. runner.go proves who asks. stages.go lists
+// check.go explains a configuration, explain.go a decision; policytest.go and
+// backtest.go try a policy. packs.go shows the built-in ones. runner.go proves who asks. stages.go lists
 // the stages that a configuration can name.
 package main
 
@@ -48,6 +49,14 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return printRunnerClaims(cli, stdout, stderr)
 	case cli.VerifyEvidence:
 		return verifyEvidence(cli, stdout, stderr)
+	case cli.ListPacks:
+		return listPacks(cli, stdout, stderr)
+	case cli.PrintPack != "":
+		return printPack(cli.PrintPack, stdout, stderr)
+	case cli.PolicyTest != "":
+		return policyTest(cli, stdout, stderr)
+	case cli.Backtest != "":
+		return backtest(ctx, cli, stdout, stderr)
 	case cli.Daemon:
 		return askDaemon(ctx, cli, stdin, stdout, stderr)
 	case cli.Check:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -23,7 +24,13 @@ func once(ctx context.Context, c *cli, stdin io.Reader, stdout, stderr io.Writer
 	if err != nil {
 		code = fail(stderr, "there is no decision", err)
 	} else {
-		code = c.show(chain.Run(ctx, x), stdout, stderr)
+		raw := bytes.Clone(x.Raw()) // which the chain lets go of
+		resp := chain.Run(ctx, x)
+		if c.Explain {
+			code = c.explainOnce(cfg.explainer, raw, resp, stdout, stderr)
+		} else {
+			code = c.show(resp, stdout, stderr)
+		}
 	}
 	if err := chain.Close(); err != nil {
 		code = fail(stderr, "the evidence did not close cleanly", err)

@@ -33,42 +33,53 @@ func (s *Stage) judgeCommand(p *policy, req *enforcementv1.EvaluateRequest) (pip
 	if line.plain {
 		return s.judgePlain(p, req), nil
 	}
-	sh := readShell(req.Target)
+	sh := (&shell{left: mostResolved, traced: p.rec != nil}).read(req.Target)
 	line.addCommands(sh)
+	if p.rec != nil {
+		p.rec.line(p, line.readings, sh)
+	}
 	dirs := sh.directories(req.Cwd)
 
 	for i := range line.readings {
 		r := &line.readings[i]
 		if n := p.blockCommand.match(r.text); n >= 0 {
-			return line.blocked(p.blockCommand.reason(r.subject(), n)), nil
+			if d := line.blocked(p.blockCommand.reason(r.subject(), n)); p.rec.ends(d) {
+				return d, nil
+			}
 		}
 	}
 	for i := range line.readings {
 		for _, dir := range dirs {
 			if r := &line.readings[i]; s.own.mentionedIn(r.text, dir, s.place) {
-				return line.blocked(r.subject() + ownFileReason), nil
+				if d := line.blocked(r.subject() + ownFileReason); p.rec.ends(d) {
+					return d, nil
+				}
 			}
 		}
 	}
 	files := s.judgeFiles(p, sh, dirs)
-	if files.Decision == enforcementv1.DecisionBlock {
+	if files.Decision == enforcementv1.DecisionBlock && p.rec.ends(files) {
 		return files, nil
 	}
-	if d, found := judgePushes(p, sh); found {
+	if d, found := judgePushes(p, sh); found && p.rec.ends(d) {
 		return d, nil
 	}
-	if files.Decision != enforcementv1.DecisionAllow {
+	if files.Decision == enforcementv1.DecisionRequireApproval && p.rec.ends(files) {
 		return files, nil
 	}
 	for i := range line.readings {
 		r := &line.readings[i]
 		if n := p.approveCommand.match(r.text); n >= 0 {
-			return commandApprove.because(p.approveCommand.reason(r.subject(), n)), nil
+			if d := commandApprove.because(p.approveCommand.reason(r.subject(), n)); p.rec.ends(d) {
+				return d, nil
+			}
 		}
 	}
 	if sh.unresolved != "" {
-		return commandUnresolved.because("the command holds " + sh.unresolved +
-			", so what would run cannot be told from its text; send plain commands one by one, or ask for approval"), nil
+		if d := commandUnresolved.because("the command holds " + sh.unresolved +
+			", so what would run cannot be told from its text; send plain commands one by one, or ask for approval"); p.rec.ends(d) {
+			return d, nil
+		}
 	}
 	allowed := -1
 	for i := range sh.commands {
@@ -80,30 +91,44 @@ func (s *Stage) judgeCommand(p *policy, req *enforcementv1.EvaluateRequest) (pip
 		if len(sh.commands) > 1 {
 			subject = "the part " + quote(c.text()) + " of the command"
 		}
+		why := ""
 		if allowed < 0 {
-			return commandDefault.because("no pattern in commands.allow matches " + subject + "; ask for approval"), nil
+			why = "no pattern in commands.allow matches " + subject + "; ask for approval"
+		} else {
+			why = p.named(c.words[0].text, allowed, subject)
 		}
-		if why := p.named(c.words[0].text, allowed, subject); why != "" {
-			return commandDefault.because(why), nil
+		if why != "" {
+			if d := commandDefault.because(why); p.rec.ends(d) {
+				return d, nil
+			}
 		}
+	}
+	if p.rec.ended() {
+		return p.rec.decided, nil
 	}
 	if len(sh.commands) > 1 {
 		return commandAllow.because(fmt.Sprintf("each of the %d commands in it matches a pattern in commands.allow", len(sh.commands))), nil
 	}
-	return commandAllow.because("the command matches " + quote(p.allowCommand.patterns[allowed].text) + " in commands.allow"), nil
+	return commandAllow.because("the command matches " + quote(p.allowCommand.patterns.texts[allowed]) + " in commands.allow"), nil
 }
 
 // judgePlain judges a line that is one command of plain words.
 func (s *Stage) judgePlain(p *policy, req *enforcementv1.EvaluateRequest) pipeline.Decision {
 	line := commandLine{readings: []reading{{text: req.Target}}}
 	if n := p.blockCommand.match(req.Target); n >= 0 {
-		return line.blocked(p.blockCommand.reason("the command", n))
+		if d := line.blocked(p.blockCommand.reason("the command", n)); p.rec.ends(d) {
+			return d
+		}
 	}
 	if s.own.mentionedIn(req.Target, req.Cwd, s.place) {
-		return line.blocked("the command" + ownFileReason)
+		if d := line.blocked("the command" + ownFileReason); p.rec.ends(d) {
+			return d
+		}
 	}
 	if n := p.approveCommand.match(req.Target); n >= 0 {
-		return commandApprove.because(p.approveCommand.reason("the command", n))
+		if d := commandApprove.because(p.approveCommand.reason("the command", n)); p.rec.ends(d) {
+			return d
+		}
 	}
 	allowed := p.allowCommand.match(req.Target)
 	if allowed < 0 {
@@ -113,7 +138,7 @@ func (s *Stage) judgePlain(p *policy, req *enforcementv1.EvaluateRequest) pipeli
 	if why := p.named(first, allowed, "the command"); why != "" {
 		return commandDefault.because(why)
 	}
-	return commandAllow.because("the command matches " + quote(p.allowCommand.patterns[allowed].text) + " in commands.allow")
+	return commandAllow.because("the command matches " + quote(p.allowCommand.patterns.texts[allowed]) + " in commands.allow")
 }
 
 const ownFileReason = " touches one of the runtime's own files, which it keeps from those it judges; leave it alone"
@@ -121,7 +146,7 @@ const ownFileReason = " touches one of the runtime's own files, which it keeps f
 // named says why a command named by a path is not what the allow pattern means,
 // or "": cat/../evil is not cat.
 func (p *policy) named(first string, allowed int, subject string) string {
-	pattern := p.allowCommand.patterns[allowed].text
+	pattern := p.allowCommand.patterns.texts[allowed]
 	if !strings.Contains(first, "/") || isPath(pattern) || pattern == "*" {
 		return ""
 	}
@@ -139,16 +164,18 @@ func (sh *shell) directories(cwd string) []string {
 	dirs := []string{cwd}
 	for _, move := range sh.moves {
 		for _, dir := range dirs {
-			if !isAbs(move) {
-				dir = path.Join(dir, move)
+			// It is not cleaned: behind a link ".." may lead elsewhere.
+			if dir == "" || isAbs(move) {
+				dir = move
 			} else {
-				dir = path.Clean(move)
+				dir += "/" + move
 			}
 			if !slices.Contains(dirs, dir) {
 				dirs = append(dirs, dir)
 			}
 		}
 	}
+	sh.reads, sh.writes = append(sh.reads, sh.readTrees...), append(sh.writes, sh.writeTrees...)
 	slices.Sort(sh.reads)
 	slices.Sort(sh.writes)
 	sh.reads, sh.writes = slices.Compact(sh.reads), slices.Compact(sh.writes)
@@ -170,19 +197,69 @@ func (s *Stage) judgeFiles(p *policy, sh *shell, dirs []string) pipeline.Decisio
 		}
 		for _, dir := range dirs {
 			d, err := judge(p, &enforcementv1.EvaluateRequest{Target: file, Cwd: dir})
+			if tree := s.judgeTree(p, sh, file, dir, i >= len(sh.reads)); tree.Decision == enforcementv1.DecisionBlock {
+				d, err = tree, nil
+			}
 			if err != nil || d.Decision == enforcementv1.DecisionAllow {
 				continue // an empty name opens nothing
 			}
 			d.Reason = "the command " + verb + quote(file) + ": " + d.Reason
-			if d.Decision == enforcementv1.DecisionBlock {
-				return d
-			}
-			if strictest.Decision == enforcementv1.DecisionAllow {
+			block := d.Decision == enforcementv1.DecisionBlock
+			if strictest.Decision == enforcementv1.DecisionAllow || block && strictest.Decision != enforcementv1.DecisionBlock {
 				strictest = d
+			}
+			if goesOn := p.rec.weighed(d); block && !goesOn {
+				return d
 			}
 		}
 	}
 	return strictest
+}
+
+// judgeTree blocks a directory that is taken with all that is in it where a rule
+// names what is in it: by that directory, that is, for a rule like **/.env would
+// keep everybody from looking through their own sources.
+func (s *Stage) judgeTree(p *policy, sh *shell, dir, cwd string, writes bool) pipeline.Decision {
+	list, trees, row := &p.blockRead, sh.readTrees, readBlock
+	if writes {
+		list, trees, row = &p.blockWrite, sh.writeTrees, writeBlock
+	}
+	if !slices.Contains(trees, dir) {
+		return pipeline.Decision{}
+	}
+	forms := s.place.formsOf(dir, cwd, list)
+	for i := 0; ; i++ {
+		form, ok := forms.at(i)
+		if !ok {
+			break
+		}
+		if n := list.under(form.text); n >= 0 {
+			return row.because(list.reason(form.subject()+" and what is in it", n))
+		}
+	}
+	switch form, n := forms.matchFolded(list, list.underFolded); {
+	case n >= 0:
+		return row.because(list.reason(form.subject()+" and what is in it", n))
+	case forms.asked && forms.unresolved != "":
+		return row.because(unresolvedReason(&forms))
+	}
+	return pipeline.Decision{}
+}
+
+// under is the first pattern that names what is in a directory, or -1.
+func (list *ruleList) under(dir string) int {
+	if dir == "." || dir == "/" || dir == "" {
+		return -1
+	}
+	if n := list.match(dir + "/*"); n >= 0 {
+		return n
+	}
+	for i, pattern := range list.patterns.texts {
+		if within(dir, pattern) {
+			return i
+		}
+	}
+	return -1
 }
 
 // judgePushes finds a git push among the commands that the rules for git block.
@@ -260,6 +337,11 @@ func (l *commandLine) addCommands(sh *shell) {
 			l.readings = append(l.readings, reading{text: text, part: true})
 		}
 	}
+	for i := range sh.suspects {
+		for _, text := range sh.suspects[i].spellings() {
+			l.readings = append(l.readings, reading{text: text, part: true})
+		}
+	}
 	if sh.unresolved != "" {
 		l.addPieces(l.readings[0].text)
 	}
@@ -276,8 +358,10 @@ func (c *command) spellings() []string {
 	if len(c.assignments) > 0 {
 		list = append(list, c.text())
 	}
-	if bare := bares(c.words); bare != list[0] {
-		list = append(list, bare)
+	if slices.ContainsFunc(c.words, func(w shellWord) bool { return w.bare != w.text || w.text == "" }) {
+		if bare := bares(c.words); bare != list[0] {
+			list = append(list, bare)
+		}
 	}
 	for _, text := range list {
 		if first, rest, _ := strings.Cut(text, " "); strings.Contains(first, "/") {
@@ -338,7 +422,7 @@ func readLine(text string) commandLine {
 		}
 		line.plain = false
 	}
-	if first, _, _ := strings.Cut(text, " "); line.plain && !special(first) {
+	if first, rest, _ := strings.Cut(text, " "); line.plain && (!special(first, text) || first == "git" && onlyLooks(rest)) {
 		return line
 	}
 	line.plain = false
@@ -350,6 +434,24 @@ func readLine(text string) commandLine {
 		line.add("without its quotes", singleBlanks(unquote(text)))
 	}
 	return line
+}
+
+// gitLooks are words after git with which it runs nothing further, names no file
+// and pushes nothing, in whatever order they stand.
+var gitLooks = map[string]bool{
+	"status": true, "log": true, "diff": true, "branch": true, "remote": true, "--short": true, "--branch": true, "--porcelain": true,
+	"--oneline": true, "--graph": true, "--stat": true, "--cached": true, "--staged": true, "--name-only": true, "-s": true, "-v": true, "-a": true,
+}
+
+// onlyLooks reports whether git with these words is what agents run most: it needs
+// no shell to be read.
+func onlyLooks(words string) bool {
+	for word := range strings.SplitSeq(words, " ") {
+		if !gitLooks[word] {
+			return false
+		}
+	}
+	return true
 }
 
 // mostPieces bounds how many pieces of a line are judged by themselves. A line in
@@ -399,23 +501,20 @@ func withoutKeywords(piece string) string {
 	}
 }
 
-// loaders are variables that make a command run something else than its words
-// say. One that ends in "_" stands for all that begin so.
-var loaders = []string{
-	"LD_", "DYLD_", "GIT_SSH", "GIT_SSH_", "GIT_CONFIG", "GIT_CONFIG_", "GIT_EXEC_PATH", "GIT_PAGER", "GIT_EDITOR", "GIT_SEQUENCE_EDITOR",
-	"GIT_ASKPASS", "SSH_ASKPASS", "GIT_EXTERNAL_DIFF", "GIT_PROXY_COMMAND", "PATH", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS",
-	"PS4", "PROMPT_COMMAND", "PAGER", "EDITOR", "VISUAL", "BROWSER", "NODE_OPTIONS", "NODE_PATH", "PYTHONPATH", "PYTHONHOME",
-	"PYTHONSTARTUP", "PERL5OPT", "PERL5LIB", "PERLLIB", "RUBYOPT", "RUBYLIB", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS",
-}
-
 // singleBlanks trims a text and makes each run of blanks in it one space.
 func singleBlanks(text string) string {
+	if !strings.Contains(text, "  ") && strings.IndexByte(text, '\t') < 0 && strings.Trim(text, " ") == text {
+		return text
+	}
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' }), " ")
 }
 
 // unquote takes the quotes and the backslashes out of a text, as the shell does
 // with those around and inside a word. An escaped newline goes altogether.
 func unquote(text string) string {
+	if !strings.ContainsAny(text, `'"\`) {
+		return text
+	}
 	b := make([]byte, 0, len(text))
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {

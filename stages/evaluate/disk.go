@@ -1,7 +1,9 @@
 package evaluate
 
 import (
+	"errors"
 	"os"
+	"path"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -17,23 +19,42 @@ const (
 )
 
 // A disk is the file system, asked in a bounded time by a bounded number of
-// goroutines: a network file system that hangs takes no request with it.
+// goroutines: a network file system that hangs takes no request with it. What the
+// system knows without asking anyone is had at once, which is most of what there
+// is to ask on a file system of this machine.
 type disk struct {
-	links bool // links are followed
-	limit time.Duration
-	free  chan *sight  // those with nothing to do
-	hung  atomic.Int32 // looks that nobody waits for any more
+	eyes
+	atHand eyes // never wait
+	links  bool // links are followed
+	limit  time.Duration
+	free   chan *sight  // those with nothing to do
+	hung   atomic.Int32 // looks that nobody waits for any more
+}
 
+// Eyes are how the file system is looked at.
+type eyes struct {
 	// readlink is what the link name says. The error for what is no link is
 	// EINVAL.
 	readlink func(name string) (string, error)
 	// plain reports whether no part of an absolute path is a link, as far as it
 	// exists. It is a shortcut: false says nothing.
 	plain func(name string, clean bool) bool
+	// holdsGit reports whether .git stands in dir. Where that cannot be seen it is
+	// taken to be so: a form too many is judged, not one too few.
+	holdsGit func(dir string) (bool, error)
+	// folds reports whether names fold in one of the directories of an absolute path.
+	folds func(name string) (bool, error)
 }
 
+// errNotAtHand is what eyes that never wait say where they would have to.
+var errNotAtHand = errors.New("cannot be told at once")
+
 func newDisk(links bool) *disk {
-	d := &disk{links: links, limit: lookLimit, free: make(chan *sight, mostLooks), readlink: os.Readlink, plain: isPlain}
+	d := &disk{
+		eyes:   eyes{os.Readlink, isPlain, holdsGit, foldsIn},
+		atHand: eyes{func(string) (string, error) { return "", errNotAtHand }, isPlainAtHand, holdsGitAtHand, foldsAtHand},
+		links:  links, limit: lookLimit, free: make(chan *sight, mostLooks),
+	}
 	for range mostLooks {
 		v := &sight{disk: d, timer: time.NewTimer(0), done: make(chan struct{}, 1)}
 		v.run = v.look // made once, since it takes memory
@@ -95,10 +116,12 @@ type question struct {
 	files        [2]string // the files that the target may mean, cleaned
 	written      []string  // the same not cleaned, where that makes a difference
 	repositories bool      // they are looked for
+	folding      []string  // the files of which it is asked whether names fold there, and nothing else
 }
 
 // An answer is what the file system says.
 type answer struct {
+	folds     bool        // names fold where one of the files lies
 	cwdItself string      // cwd with links resolved
 	itself    []string    // the files with links resolved, where those are others
 	rooted    [][2]string // a repository's root, and a file in it
@@ -108,6 +131,9 @@ type answer struct {
 
 // ask is the answer to q, and whether it came in time.
 func (d *disk) ask(q question) (answer, bool) {
+	if a := q.see(&d.atHand, d.links); a.fault == nil {
+		return a, true
+	}
 	v := d.sight()
 	if v == nil {
 		return answer{}, false
@@ -139,7 +165,7 @@ func (d *disk) ask(q question) (answer, bool) {
 func (v *sight) look() {
 	func() {
 		defer func() { v.panicked = recover() }()
-		v.see()
+		v.answer = v.see(&v.disk.eyes, v.disk.links)
 	}()
 	if v.state.CompareAndSwap(underWay, ended) {
 		v.done <- struct{}{}
@@ -149,50 +175,75 @@ func (v *sight) look() {
 	}
 }
 
-// see fills in the answer.
-func (v *sight) see() {
-	if v.repositories {
-		for _, abs := range v.files {
-			v.addRoots(abs)
+// see is the answer as the eyes have it.
+func (q *question) see(e *eyes, links bool) (a answer) {
+	if q.folding != nil {
+		for _, abs := range q.folding {
+			folds, err := e.folds(abs)
+			if folds {
+				return answer{folds: true}
+			}
+			if err != nil {
+				a.fault = err
+			}
+		}
+		return a
+	}
+	if q.repositories {
+		for _, abs := range q.files {
+			a.addRoots(q.place, e, abs)
 		}
 	}
-	if !v.disk.links {
-		return
+	if !links {
+		return a
 	}
-	if v.cwd != "" {
-		v.cwdItself, v.fault = v.disk.resolve(v.cwd)
+	plain := q.addItself(&a, e, q.files[0])
+	q.addItself(&a, e, q.files[1])
+	for _, abs := range q.written {
+		q.addItself(&a, e, abs)
 	}
-	for _, abs := range v.files {
-		v.addItself(abs)
+	switch {
+	case q.cwd == "":
+	case plain && within(q.cwd, q.files[0]) && path.Clean(q.cwd) == q.cwd:
+		a.cwdItself = q.cwd // no link is on the way to what lies under it
+	default:
+		itself, err := e.resolve(q.cwd)
+		if a.cwdItself = itself; err != nil {
+			a.fault = err
+		}
 	}
-	for _, abs := range v.written {
-		v.addItself(abs)
-	}
+	return a
 }
 
-// addItself follows the links of abs, and adds the file where it is another.
-func (v *sight) addItself(abs string) {
+// addItself follows the links of abs, and adds the file where it is another than
+// is known. It reports whether it is abs.
+func (q *question) addItself(a *answer, e *eyes, abs string) bool {
 	if abs == "" {
-		return
+		return false
 	}
-	itself, err := v.disk.resolve(abs)
+	itself, err := e.resolve(abs)
 	switch {
 	case err != nil:
-		v.fault = err
-	case !slices.Contains(v.files[:], itself) && !slices.Contains(v.itself, itself):
-		v.itself = append(v.itself, itself)
-		if v.repositories {
-			v.addRoots(itself)
+		a.fault = err
+	case !slices.Contains(q.files[:], itself) && !slices.Contains(a.itself, itself):
+		a.itself = append(a.itself, itself)
+		if q.repositories {
+			a.addRoots(q.place, e, itself)
 		}
 	}
+	return itself == abs
 }
 
 // addRoots looks for each repository that holds the file abs, the nearest first.
-func (v *sight) addRoots(abs string) {
+func (a *answer) addRoots(p *place, e *eyes, abs string) {
 	if abs == "" {
 		return
 	}
-	for _, root := range v.place.rootsOf(abs) {
-		v.rooted = append(v.rooted, [2]string{root, abs})
+	roots, err := p.rootsOf(abs, e)
+	if err != nil {
+		a.fault = err
+	}
+	for _, root := range roots {
+		a.rooted = append(a.rooted, [2]string{root, abs})
 	}
 }

@@ -1,13 +1,29 @@
 package evaluate
 
 import (
+	"path"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline/pipelinetest"
 )
+
+// blind are eyes that never see anything at once, for tests that put a file system
+// of their own in the place of the system's.
+var blind = eyes{
+	readlink: func(string) (string, error) { return "", errNotAtHand },
+	plain:    func(string, bool) bool { return false },
+	holdsGit: func(string) (bool, error) { return false, errNotAtHand },
+	folds:    foldsAtHand,
+}
 
 // A file system that hangs takes no request with it, and once it answers all is
 // as before.
@@ -18,7 +34,7 @@ func TestAFileSystemThatHangs(t *testing.T) {
 		released = make(chan struct{})
 		entered  = make(chan struct{}, mostLooks)
 	)
-	d.limit = time.Millisecond
+	d.limit, d.atHand = time.Millisecond, blind
 	d.plain = func(string, bool) bool { return false }
 	readlink := d.readlink
 	d.readlink = func(name string) (string, error) {
@@ -68,6 +84,7 @@ func TestAFileSystemThatHangs(t *testing.T) {
 func TestTheFileSystemIsAskedLast(t *testing.T) {
 	s := withPolicy(t, `{"filesystem":{"block_read":["/w/keys/**","**/*.pem"]}}`, pipeline.Env{Workspace: "/w"})
 	asked := 0
+	s.place.disk.atHand = blind
 	s.place.disk.plain = func(string, bool) bool { asked++; return true }
 	for _, target := range []string{"x.pem", "a/../x.pem", "keys/a"} {
 		readIsBlocked.check(t, ask(t, s, &request{ActionType: "read_file", Target: target}))
@@ -86,6 +103,7 @@ func TestTheFileSystemIsAskedLast(t *testing.T) {
 // A fault in a look ends one request, as in any stage, and not the daemon.
 func TestAPanicInALookIsOfTheRequest(t *testing.T) {
 	s := withPolicy(t, `{"filesystem":{"block_read":["x"]}}`, pipeline.Env{Workspace: "/w"})
+	s.place.disk.atHand = blind
 	s.place.disk.plain = func(string, bool) bool { panic("no such luck") }
 	x := pipelinetest.NewExchange("{}")
 	x.Request = &request{ActionType: "read_file", Target: "y"}
@@ -94,5 +112,49 @@ func TestAPanicInALookIsOfTheRequest(t *testing.T) {
 	}
 	if len(s.place.disk.free) != mostLooks {
 		t.Error("the look is lost")
+	}
+}
+
+// What is said at once is what is said by looking, and the shortcut for cwd says
+// what following it says.
+func TestWhatIsAtHandIsWhatIsSeen(t *testing.T) {
+	root := repository(t)
+	for _, dir := range []string{"a/b/c", "a/.git", "b/a", "c"} {
+		makeDir(t, root, dir)
+	}
+	for name, target := range map[string]string{
+		"a/l": "../b", "a/b/l": "../../c", "b/l": root + "/a/b", "l": root, "c/l": "nowhere", "c/.git": "nowhere",
+	} {
+		symlink(t, target, filepath.Join(root, name))
+	}
+	answered := 0
+	rapid.Check(t, func(t *rapid.T) {
+		part := rapid.SampledFrom([]string{"a", "b", "c", "l", "..", ".", "", "new"})
+		name := func(label string) string {
+			return strings.Join(rapid.SliceOfN(part, 0, 5).Draw(t, label), "/")
+		}
+		p := newPlace(root+"/"+path.Clean("/"+name("workspace")), true)
+		f := p.formsOf(name("target"), root+"/"+name("cwd"))
+		if rapid.Bool().Draw(t, "absolute") {
+			f.target = root + "/" + f.target
+		}
+		f.at(0)
+		f.addLexical()
+		q := question{place: p, cwd: f.sent, files: f.absolutes, written: f.written, repositories: rapid.Bool().Draw(t, "repositories")}
+		want := q.see(&p.disk.eyes, true)
+		if cwd, err := p.disk.resolve(f.sent); err != nil || want.cwdItself != cwd {
+			t.Fatalf("cwd %s leads to %s, want %s, %v", f.sent, want.cwdItself, cwd, err)
+		}
+		got := q.see(&p.disk.atHand, true)
+		if got.fault != nil {
+			return // nothing is said
+		}
+		answered++
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%+v:\nat once  %+v\nby looking %+v", q, got, want)
+		}
+	})
+	if runtime.GOOS == "linux" && answered == 0 {
+		t.Skip("this Linux answers nothing at once; it is older than 5.12, or the temporary directory is on a file system that has to ask")
 	}
 }

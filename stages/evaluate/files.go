@@ -1,6 +1,8 @@
 package evaluate
 
 import (
+	"strings"
+
 	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
 )
@@ -25,8 +27,14 @@ func (s *Stage) judgeRead(p *policy, req *enforcementv1.EvaluateRequest) (pipeli
 		return pipeline.Decision{}, errNoFile
 	}
 	forms := s.place.formsOf(req.Target, req.Cwd, &p.blockRead)
+	if p.rec != nil {
+		p.rec.file("read", req, &forms, &p.blockRead)
+	}
 	if reason := matchForms(&p.blockRead, s.own.holdsSecret, &forms); reason != "" {
 		return readBlock.because(reason), nil
+	}
+	if reason := noPath(req); reason != "" {
+		return readUnresolved.because(reason), nil
 	}
 	if forms.unresolved != "" {
 		return readUnresolved.because(unresolvedReason(&forms)), nil
@@ -39,16 +47,37 @@ func (s *Stage) judgeWrite(p *policy, req *enforcementv1.EvaluateRequest) (pipel
 		return pipeline.Decision{}, errNoFile
 	}
 	forms := s.place.formsOf(req.Target, req.Cwd, &p.blockWrite, &p.approveWrite)
+	if p.rec != nil {
+		p.rec.file("write", req, &forms, &p.blockWrite, &p.approveWrite)
+	}
 	if reason := matchForms(&p.blockWrite, s.own.keeps, &forms); reason != "" {
 		return writeBlock.because(reason), nil
 	}
 	if reason := matchForms(&p.approveWrite, nil, &forms); reason != "" {
 		return writeApprove.because(reason), nil
 	}
+	if reason := noPath(req); reason != "" {
+		return writeUnresolved.because(reason), nil
+	}
 	if forms.unresolved != "" {
 		return writeUnresolved.because(unresolvedReason(&forms)), nil
 	}
 	return writeAllow.because("no pattern in filesystem.block_write or filesystem.require_approval_write matches the target"), nil
+}
+
+// noPath says why a target, or the cwd that it is taken from, is not the path that
+// it looks like, or "": tools that know addresses or home directories open
+// another file.
+func noPath(req *enforcementv1.EvaluateRequest) string {
+	for _, name := range [...]struct{ member, text string }{{"target", req.Target}, {"cwd", req.Cwd}} {
+		if len(name.text) > 5 && strings.EqualFold(name.text[:5], "file:") {
+			return name.member + " is an address, which not everybody opens alike; name the file by its path, or ask for approval"
+		}
+		if first, _, deeper := strings.Cut(name.text, "/"); strings.HasPrefix(first, "~") && (deeper || first == "~") {
+			return name.member + " begins with a home directory to some and with a name to others; name the file by its whole path, or ask for approval"
+		}
+	}
+	return ""
 }
 
 // unresolvedReason says why a target is not allowed though no pattern matches it:
@@ -63,7 +92,7 @@ func matchForms(list *ruleList, own func(abs string) bool, forms *forms) string 
 	for i := 0; ; i++ {
 		form, ok := forms.at(i)
 		if !ok {
-			return ""
+			break
 		}
 		if n := list.match(form.text); n >= 0 {
 			return list.reason(form.subject(), n)
@@ -72,4 +101,8 @@ func matchForms(list *ruleList, own func(abs string) bool, forms *forms) string 
 			return form.subject() + " is one of the runtime's own files, which it keeps from those it judges; leave it alone"
 		}
 	}
+	if form, n := forms.matchFolded(list, list.matchFolded); n >= 0 {
+		return list.reason(form.subject(), n)
+	}
+	return ""
 }

@@ -42,6 +42,9 @@ type forms struct {
 	written   []string  // the same not cleaned, or only in part, where that makes a difference
 	step      int
 
+	cwdItself        string // cwd with links resolved, once the file system was asked
+	asked, foldsHere bool   // whether names fold where the target lies
+
 	// unresolved says why the file system did not tell all forms; empty where it
 	// did. Such a target is not allowed.
 	unresolved string
@@ -52,29 +55,44 @@ type place struct {
 	workspace string   // absolute and clean, or empty
 	itself    string   // the workspace with links resolved, or empty
 	roots     []string // of the repositories that hold the workspace, itself left out
-	disk      *disk
+	disk      *disk    // nil where the file system is not to be asked
+
+	folds      bool // names fold on every file system of this machine, as far as is known
+	foldsAbove bool // they do on the way to the workspace
 }
 
 func newPlace(workspace string, links bool) *place {
-	p := &place{disk: newDisk(links)}
+	p := &place{disk: newDisk(links), folds: foldsByDefault()}
 	if workspace == "" {
 		return p
 	}
 	p.workspace = path.Clean(filepath.ToSlash(workspace))
-	p.roots = repositoryRoots(p.workspace, "")
+	p.roots, _ = p.disk.repositoryRoots(p.workspace, "")
+	p.foldsAbove = p.foldsAt(p.workspace)
 	if links {
 		p.itself, _ = p.disk.resolve(p.workspace) // each target is resolved by itself, too
 	}
 	return p
 }
 
+// foldsAt reports whether names fold on the way to the file abs. Where that cannot
+// be told they are taken to.
+func (p *place) foldsAt(abs string) bool {
+	if p.folds {
+		return true
+	}
+	folds, err := p.disk.folds(abs)
+	return folds || err != nil
+}
+
 // rootsOf are the roots of the repositories that hold the file abs, the nearest
 // first.
-func (p *place) rootsOf(abs string) []string {
+func (p *place) rootsOf(abs string, e *eyes) ([]string, error) {
 	if within(p.workspace, abs) {
-		return append(repositoryRoots(abs, p.workspace), p.roots...)
+		roots, err := e.repositoryRoots(abs, p.workspace)
+		return append(roots, p.roots...), err
 	}
-	return repositoryRoots(abs, "")
+	return e.repositoryRoots(abs, "")
 }
 
 // directory is the absolute directory that a request's cwd means: a relative one
@@ -156,10 +174,10 @@ func (f *forms) addLexical() {
 	}
 }
 
-// addWritten adds the target in dir as it was written, where cleaning it has
-// changed it: behind a link, ".." is not what it looks like.
+// addWritten adds the target in dir as it was written, where cleaning it changes
+// it or takes a part off dir: behind a link, ".." is not what it looks like.
 func (f *forms) addWritten(dir, slashed, clean string) {
-	if slashed != clean {
+	if slashed != clean || clean == ".." || strings.HasPrefix(clean, "../") {
 		f.written = append(f.written, dir+"/"+slashed)
 	}
 }
@@ -173,6 +191,8 @@ func (f *forms) addAbsolute(i int, abs string) {
 	f.addFrom("taken relative to the workspace", f.place.workspace, abs)
 }
 
+const notInTime = "lies on a file system that does not answer in time"
+
 // addSeen adds what the file system makes of the target: its path from the root of
 // each repository that holds it, and the file that links lead to. The nearest
 // repository is the one that people mean; the outer ones hold too, since anyone
@@ -182,21 +202,22 @@ func (f *forms) addAbsolute(i int, abs string) {
 // its own directories and links is.
 func (f *forms) addSeen() {
 	disk := f.place.disk
-	if f.absolutes == [2]string{} || !f.repositories && !disk.links {
+	if disk == nil || f.absolutes == [2]string{} || !f.repositories && !disk.links {
 		return
 	}
-	q := question{f.place, f.sent, f.absolutes, f.written, f.repositories}
+	q := question{place: f.place, cwd: f.sent, files: f.absolutes, written: f.written, repositories: f.repositories}
 	if q.files[0] == q.files[1] {
 		q.files[1] = ""
 	}
 	v, ok := disk.ask(q)
 	if !ok {
-		f.unresolved = "lies on a file system that does not answer in time"
+		f.unresolved = notInTime
 		return
 	}
 	if v.fault != nil {
 		f.unresolved = v.fault.Error()
 	}
+	f.cwdItself = v.cwdItself
 	for _, r := range v.rooted {
 		if slices.Contains(f.absolutes[:], r[1]) {
 			f.addFrom("taken relative to its repository", r[0], r[1])
@@ -241,22 +262,28 @@ const longestPath = 4096
 
 // repositoryRoots are the ancestors of the file abs that hold .git, nearest
 // first: those below the directory below, or all where that is empty.
-func repositoryRoots(abs, below string) []string {
-	var roots []string
+func (e *eyes) repositoryRoots(abs, below string) (roots []string, err error) {
 	for dir := parent(abs); dir != "" && dir != below; dir = parent(dir) {
-		if len(dir) <= longestPath && holdsGit(dir) {
+		if len(dir) > longestPath {
+			continue
+		}
+		holds, err := e.holdsGit(dir)
+		switch {
+		case err != nil:
+			return nil, err
+		case holds:
 			roots = append(roots, dir)
 		}
 	}
-	return roots
+	return roots, nil
 }
 
-// holdsGit reports whether .git stands in dir. Where that cannot be seen it is
-// taken to be so: a form too many is judged, not one too few.
-func holdsGit(dir string) bool {
-	_, err := os.Lstat(strings.TrimSuffix(dir, "/") + "/.git")
-	return err == nil || errors.Is(err, fs.ErrPermission)
+func holdsGit(dir string) (bool, error) {
+	_, err := os.Lstat(gitIn(dir))
+	return err == nil || errors.Is(err, fs.ErrPermission), nil
 }
+
+func gitIn(dir string) string { return strings.TrimSuffix(dir, "/") + "/.git" }
 
 // parent is the directory of a clean absolute path; empty for that of the root.
 func parent(abs string) string {

@@ -57,7 +57,9 @@ func readPush(operation, target string) (gitPush, bool) {
 	}
 	rest, found := afterPush(said)
 	if !found {
-		if !mayPush(said) {
+		// A target of other operations is no push unless they take one, or it can end them.
+		more := strings.ContainsAny(target, shellOperators) || slices.Contains(said, "subtree")
+		if !mayPush(said) && !(more && mayPush(aimed)) {
 			return gitPush{}, false
 		}
 		names := strings.FieldsFunc(operation, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(shellOperators, r) })
@@ -231,6 +233,7 @@ func plainPushFlag(flag string) bool {
 // gitWords splits a text into its words. Quotes and backslashes go: no branch is
 // plain with them.
 func gitWords(text string) []string {
+	text = strings.ReplaceAll(text, "\\\n", "") // which a shell takes out
 	if strings.ContainsAny(text, `'"\`) {
 		text = strings.NewReplacer(`'`, "", `"`, "", `\`, "").Replace(text)
 	}

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// A pattern is one pattern of a policy. "*" and "**" stand for any run of
-// characters, "/" and newline included; a leading "**/" stands for nothing as
-// well, so that "**/*.pem" matches "server.pem"; everything else is literal. A
-// pattern matches a whole value.
-type pattern struct {
-	text string   // as the policy spells it
-	all  *matcher // of the whole list; the same for each pattern of it
+// Patterns are the patterns of one list of a policy. In a pattern "*" and "**"
+// stand for any run of characters, "/" and newline included; a leading "**/" stands
+// for nothing as well, so that "**/*.pem" matches "server.pem"; everything else is
+// literal. A pattern matches a whole value.
+type patterns struct {
+	texts   []string // as the policy spells them
+	matcher *matcher // of all of them; nil where there are none
 }
 
 // A glob is literal text with any run of characters between its parts.
@@ -23,32 +23,24 @@ type glob struct {
 	least      int      // bytes that a value needs
 }
 
-// patterns are the patterns of one list. They are only ever asked as a list, by
-// the matcher that they share.
-type patterns []pattern
-
 // compilePatterns prepares a list for matching.
 func compilePatterns(texts []string) patterns {
 	if len(texts) == 0 {
-		return nil
+		return patterns{}
 	}
-	list, globs := make(patterns, len(texts)), make([]glob, 0, len(texts))
+	globs := make([]glob, 0, len(texts))
 	for i, text := range texts {
 		globs = appendGlobs(globs, i, text)
 	}
-	all := newMatcher(globs)
-	for i, text := range texts {
-		list[i] = pattern{text, all}
-	}
-	return list
+	return patterns{texts, newMatcher(globs)}
 }
 
 // match is the index of the first pattern that matches s, or -1.
-func (list patterns) match(s string) int {
-	if len(list) == 0 {
+func (p patterns) match(s string) int {
+	if p.matcher == nil {
 		return -1
 	}
-	return list[0].all.match(s)
+	return p.matcher.match(s)
 }
 
 // anchored reports whether a path taken relative to some directory can match one

@@ -38,7 +38,7 @@ const (
 	noPattern = math.MaxInt
 	// mostFew is how many globs are tried one by one. About here both ways take
 	// as long for a value of a short line.
-	mostFew = 16
+	mostFew = 8
 )
 
 // gramWidths are the lengths of grams, and how much rarer in a policy a shorter
@@ -143,10 +143,7 @@ func newGramTable(width int, list []gram, from int) gramTable {
 }
 
 // hash spreads the bytes of a gram over the high bits.
-func hash(b uint64) uint64 {
-	b *= 0x9e3779b97f4a7c15 // 2^64 by the golden ratio
-	return (b ^ b>>32) * 0x9e3779b97f4a7c15
-}
+func hash(b uint64) uint64 { return b * 0x9e3779b97f4a7c15 } // 2^64 by the golden ratio
 
 // find is the number of the first gram that the last bytes of run are, or -1.
 func (m *matcher) find(t *gramTable, run uint64) int32 {
@@ -186,12 +183,15 @@ func (m *matcher) match(s string) int {
 // glob, or else best. At the beginning of s, run holds zeros that are not there;
 // a gram found for them is one glob tried for nothing.
 func (m *matcher) matchGrams(s string, best int) int {
-	var run uint64
 	var tried numbers
-	for i := range len(s) {
-		run = run<<8 | uint64(s[i])
-		for t := range m.tables {
-			at := m.find(&m.tables[t], run)
+	for i := range m.tables {
+		t, run := &m.tables[i], uint64(0)
+		for i := range len(s) {
+			run = run<<8 | uint64(s[i])
+			if t.slots[hash(run&t.mask)>>t.shift] == 0 {
+				continue // mostly
+			}
+			at := m.find(t, run)
 			if at < 0 || m.globs[m.grams[at].glob].pattern >= best || !tried.add(at, len(m.grams)) {
 				continue
 			}

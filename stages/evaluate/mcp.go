@@ -75,7 +75,7 @@ func judgeServer(p *policy, server string) pipeline.Decision {
 	case server == "":
 		return serverBlock.because("the call names no server; name it in server, or in target as server:tool")
 	case i >= 0:
-		return serverAllow.because("the server matches " + quote(p.allowedServers.patterns[i].text) + " in mcp.allowed_servers")
+		return serverAllow.because("the server matches " + quote(p.allowedServers.patterns.texts[i]) + " in mcp.allowed_servers")
 	case p.blockUnknownServers:
 		return serverBlock.because("no pattern in mcp.allowed_servers matches the server; use a server that is allowed, or have the policy changed")
 	}

@@ -10,7 +10,7 @@ import (
 // Options configure the stage. The zero value judges by the built-in packs and
 // lets each request choose among them.
 type Options struct {
-	// Policy is the path of a compiled policy. It judges every request, whatever
+	// Policy is the path of a policy, YAML or JSON. It judges every request, whatever
 	// policy_pack the request names. Default: the built-in packs.
 	Policy string `json:"policy"`
 	// PolicyPacks are the built-in packs that requests may choose; the first

@@ -13,26 +13,46 @@ import (
 // to them or use them in a command, nor read the secret ones.
 type ownFiles struct {
 	all, secret []string // absolute and clean; a directory covers what is under it
-	mentions    []string // how a command may spell them
+	mentions    []string // how a command may spell them, from the workspace too
+	around      bool     // the workspace is one of them, or under one
+
+	folded *ownFiles // those that lie where names fold, folded; nil where none does
 }
 
 func newOwnFiles(files []pipeline.File, place *place) *ownFiles {
-	own := &ownFiles{}
+	own, fold := &ownFiles{}, &ownFiles{}
 	for _, f := range files {
 		for _, abs := range place.disk.spellings(f.Path) {
-			own.all = appendNew(own.all, abs)
-			if f.Secret {
-				own.secret = appendNew(own.secret, abs)
-			}
-			own.mentions = appendNew(own.mentions, abs)
-			for _, base := range append([]string{place.workspace}, place.roots...) {
-				if within(base, abs) {
-					own.mentions = appendNew(own.mentions, strings.TrimPrefix(abs[len(base):], "/"))
+			bases := append([]string{place.workspace}, place.roots...)
+			own.add(abs, f.Secret, bases)
+			if place.foldsAt(abs) {
+				for i := range bases {
+					bases[i] = folded(bases[i])
 				}
+				fold.add(folded(abs), f.Secret, bases)
 			}
 		}
 	}
+	own.around = place.workspace != "" && own.touches(place.workspace)
+	if fold.all != nil {
+		fold.around = place.workspace != "" && fold.touches(folded(place.workspace))
+		own.folded = fold
+	}
 	return own
+}
+
+// add adds a file, which commands may spell from one of the directories.
+func (own *ownFiles) add(abs string, secret bool, bases []string) {
+	own.all = appendNew(own.all, abs)
+	if secret {
+		own.secret = appendNew(own.secret, abs)
+	}
+	own.mentions = appendNew(own.mentions, abs)
+	for _, base := range bases {
+		if within(base, abs) {
+			own.mentions = appendNew(own.mentions, strings.TrimPrefix(abs[len(base):], "/"))
+		}
+	}
 }
 
 // spellings are the absolute paths of one of our files: as it was named and with
@@ -65,11 +85,13 @@ func (own *ownFiles) keeps(abs string) bool {
 			return true
 		}
 	}
-	return false
+	return own.folded != nil && own.folded.keeps(folded(abs))
 }
 
 // holdsSecret reports whether the file at abs is not to be read.
-func (own *ownFiles) holdsSecret(abs string) bool { return anyCovers(own.secret, abs) }
+func (own *ownFiles) holdsSecret(abs string) bool {
+	return anyCovers(own.secret, abs) || own.folded != nil && own.folded.holdsSecret(folded(abs))
+}
 
 // touches reports whether the file at abs is one of ours.
 func (own *ownFiles) touches(abs string) bool { return anyCovers(own.all, abs) }
@@ -101,30 +123,44 @@ func isOrBelow(name, abs string) bool {
 // is found wherever it stands in an argument, and each of its words is taken for
 // a path, so that other spellings are found too.
 func (own *ownFiles) mentionedIn(line, cwd string, place *place) bool {
+	dir := place.directory(cwd)
+	return own.standIn(line, dir, place.workspace) ||
+		own.folded != nil && own.folded.standIn(folded(line), folded(dir), folded(place.workspace))
+}
+
+// standIn is mentionedIn for a line that runs in dir, which may be empty.
+func (own *ownFiles) standIn(line, dir, workspace string) bool {
 	for _, name := range own.mentions {
 		if holdsPath(line, name) {
 			return true
 		}
 	}
-	dirs := [2]string{place.directory(cwd), place.workspace}
-	if dirs[0] == dirs[1] {
-		dirs[0] = ""
+	if own.around {
+		return true
 	}
-	for _, dir := range dirs {
-		for _, abs := range own.all {
-			if dir != "" && (isOrBelow(abs, dir) || within(dir, abs) && holdsPath(line, strings.TrimPrefix(abs[len(dir):], "/"))) {
-				return true
-			}
+	if dir == workspace {
+		dir = ""
+	}
+	for _, abs := range own.all {
+		if dir != "" && (isOrBelow(abs, dir) || within(dir, abs) && holdsPath(line, strings.TrimPrefix(abs[len(dir):], "/"))) {
+			return true
 		}
 	}
-	return own.isWordOf(line, dirs)
+	return own.isWordOf(line, [...]string{dir, workspace})
 }
 
 // isWordOf reports whether a word of the line names one of the files, in any
 // spelling, from one of the directories. Options hold paths behind "=", ":" and
 // ",", and behind their letter.
 func (own *ownFiles) isWordOf(line string, dirs [2]string) bool {
-	for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return strings.ContainsRune(" \t\n\r\v\f=:,;&|()<>`", r) }) {
+	if len(own.all) == 0 || !strings.ContainsAny(line, "./") {
+		return false
+	}
+	for from, to := 0, 0; from < len(line); from = to + 1 {
+		for to = from; to < len(line) && !endsName[line[to]]; {
+			to++
+		}
+		word := line[from:to]
 		for _, name := range [...]string{word, afterOption(word)} {
 			if !strings.ContainsAny(name, "./") || len(name) > longestPath {
 				continue
@@ -144,6 +180,14 @@ func (own *ownFiles) isWordOf(line string, dirs [2]string) bool {
 	}
 	return false
 }
+
+// endsName are the bytes that stand between what may be the names of files.
+var endsName = func() (ends [256]bool) {
+	for _, c := range []byte(" \t\n\r\v\f=:,;&|()<>`") {
+		ends[c] = true
+	}
+	return ends
+}()
 
 // afterOption is the value of an option that stands right behind its letter, as
 // in -f/path; empty where the word is no option.

@@ -48,6 +48,54 @@ func Pack(name string) ([]byte, bool) {
 	return text, err == nil
 }
 
+// A PackSummary is what a list of the packs says of one.
+type PackSummary struct {
+	Name        string `json:"name"`
+	Title       string `json:"title"`
+	Description string `json:"description"`
+	Version     string `json:"version"`
+	Rules       int    `json:"rules"`   // patterns in all lists
+	Default     bool   `json:"default"` // judges where nothing names another
+}
+
+// Packs are the built-in packs, in alphabetical order.
+func Packs() []PackSummary {
+	var list []PackSummary
+	for _, name := range PackNames() {
+		text, _ := Pack(name)
+		var file policyFile
+		if err := document.Read(name, text, &file); err != nil {
+			panic(err) // the pack is part of the program
+		}
+		s := PackSummary{
+			Name: name, Title: file.Metadata.Title, Description: file.Metadata.Description, Version: file.Metadata.Version,
+			Default: name == DefaultPack,
+		}
+		fs, cmd := &file.Filesystem, &file.Commands
+		for _, list := range []patternNodes{
+			fs.BlockRead, fs.BlockWrite, fs.RequireApprovalWrite, cmd.Block, cmd.RequireApproval, cmd.Allow,
+			file.MCP.AllowedServers, file.MCP.BlockedServers, file.Git.ProtectedBranches,
+		} {
+			s.Rules += len(list)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// NearestPack is the name of the pack that name most likely misspells, or "". The
+// prefix that all of them have may be missing.
+func NearestPack(name string) string {
+	if len(name) > mostQuoted { // looking for the nearest takes time
+		return ""
+	}
+	const prefix = "cavra-"
+	if near := document.Nearest(name, PackNames()); near != "" || strings.HasPrefix(name, prefix) {
+		return near
+	}
+	return document.Nearest(prefix+name, PackNames())
+}
+
 // A chooser says which policy judges a request.
 type chooser struct {
 	only   *policy            // of the configuration; judges everything
@@ -88,8 +136,7 @@ func newChooser(file string, pin []string, log hclog.Logger) (*chooser, error) {
 		log.Warn("a request may choose any built-in policy pack; name a policy with --policy FILE, or the packs that may be chosen with --policy-packs")
 	}
 	for _, name := range names {
-		text, _ := Pack(name)
-		p, err := parsePolicy(name+".json", text, log)
+		p, err := parsePack(name, log)
 		if err != nil {
 			faults = append(faults, err)
 			continue

@@ -21,49 +21,86 @@ type policy struct {
 	allowedServers, blockedServers             ruleList
 	protectedBranches                          ruleList
 	blockUnknownServers, blockProtectedPushes  bool
+
+	source string    // the file, or the pack, that it was read from
+	rec    *recorder // hears how a decision comes about; nil but in a copy made to explain one
 }
 
-// The form of a compiled policy. What a section holds beyond its members is
-// gathered under Unknown, since earlier releases wrote more than is enforced.
+//go:generate go test -run ^TestTheSchemaIsThatOfTheTypes$ -update .
+
+// The form of a policy file. The comments of its members are what its schema
+// says of them. What a section holds beyond its members is gathered under
+// Unknown, since earlier releases wrote more than is enforced.
 type (
 	policyFile struct {
-		Metadata   policyMetadata    `json:"metadata"`
-		Filesystem policyFilesystem  `json:"filesystem"`
-		Commands   policyCommands    `json:"commands"`
-		MCP        policyMCP         `json:"mcp"`
-		Git        policyGit         `json:"git"`
-		Unknown    []document.Member `json:",unknown"`
+		// Where an editor finds this schema. The runtime does not read it.
+		Schema string `json:"$schema"`
+		// What the policy is called.
+		Metadata policyMetadata `json:"metadata"`
+		// Patterns of the files that are read and written.
+		Filesystem policyFilesystem `json:"filesystem"`
+		// Patterns of the commands that are run. What matches none of them needs
+		// approval.
+		Commands policyCommands `json:"commands"`
+		// Patterns of the MCP servers that are called, where no trust registry judges
+		// them.
+		MCP policyMCP `json:"mcp"`
+		// The branches that nobody pushes to directly.
+		Git policyGit `json:"git"`
+		// What must be answered. The policy is refused where something else would be.
+		Examples policyExamples    `json:"examples"`
+		Unknown  []document.Member `json:",unknown"`
 	}
 	policyMetadata struct {
-		ID          *document.Node    `json:"id"`
-		Title       string            `json:"title"`
-		Description string            `json:"description"`
-		Version     string            `json:"version"`
-		Unknown     []document.Member `json:",unknown"`
+		// Names the policy in every answer: one word of printable ASCII.
+		ID wordNode `json:"id"`
+		// The name of the policy for people.
+		Title string `json:"title"`
+		// What the policy is for.
+		Description string `json:"description"`
+		// The version of the policy, as a string.
+		Version string            `json:"version"`
+		Unknown []document.Member `json:",unknown"`
 	}
 	policyFilesystem struct {
-		BlockRead            []*document.Node  `json:"block_read"`
-		BlockWrite           []*document.Node  `json:"block_write"`
-		RequireApprovalWrite []*document.Node  `json:"require_approval_write"`
+		// Files that are not read.
+		BlockRead patternNodes `json:"block_read"`
+		// Files that are not written.
+		BlockWrite patternNodes `json:"block_write"`
+		// Files that are written once somebody has approved.
+		RequireApprovalWrite patternNodes      `json:"require_approval_write"`
 		Unknown              []document.Member `json:",unknown"`
 	}
 	policyCommands struct {
-		Block           []*document.Node  `json:"block"`
-		RequireApproval []*document.Node  `json:"require_approval"`
-		Allow           []*document.Node  `json:"allow"`
-		Unknown         []document.Member `json:",unknown"`
+		// Commands that are not run. They are tried first.
+		Block patternNodes `json:"block"`
+		// Commands that are run once somebody has approved. They are tried second.
+		RequireApproval patternNodes `json:"require_approval"`
+		// Commands that are run. They are tried last.
+		Allow   patternNodes      `json:"allow"`
+		Unknown []document.Member `json:",unknown"`
 	}
 	policyMCP struct {
-		AllowedServers      []*document.Node  `json:"allowed_servers"`
-		BlockedServers      []*document.Node  `json:"blocked_servers"`
+		// Servers that may be called.
+		AllowedServers patternNodes `json:"allowed_servers"`
+		// Servers that are not called, even where the other list allows them.
+		BlockedServers patternNodes `json:"blocked_servers"`
+		// Whether servers that match no pattern are blocked. Default: true.
 		BlockUnknownServers *bool             `json:"block_unknown_servers"`
 		Unknown             []document.Member `json:",unknown"`
 	}
 	policyGit struct {
-		ProtectedBranches                []*document.Node  `json:"protected_branches"`
+		// Branches that are protected. Default: main and master, for an empty list too.
+		ProtectedBranches patternNodes `json:"protected_branches"`
+		// Whether a direct push to them is blocked. Default: true.
 		BlockDirectPushToProtectedBranch *bool             `json:"block_direct_push_to_protected_branch"`
 		Unknown                          []document.Member `json:",unknown"`
 	}
+
+	// patternNodes are patterns that know where they stand.
+	patternNodes = []*document.Node
+	// wordNode is one word that knows where it stands.
+	wordNode = *document.Node
 )
 
 // A section says which members of a section are known, and which ones earlier
@@ -80,7 +117,9 @@ var (
 	mcpSection        = section{"mcp", []string{"allowed_servers", "blocked_servers", "block_unknown_servers"}, []string{"allowlist_enabled", "risk_scoring"}}
 	gitSection        = section{"git", []string{"protected_branches", "block_direct_push_to_protected_branch"}, []string{"require_pull_request", "require_human_reviewer", "require_ai_attestation"}}
 
-	knownSections   = []string{"metadata", "filesystem", "commands", "mcp", "git"}
+	examplesSection = section{"examples", []string{"allow", "require_approval", "block"}, nil}
+
+	knownSections   = []string{"metadata", "filesystem", "commands", "mcp", "git", "examples"}
 	earlierSections = []string{"compliance", "approvals", "evidence"}
 )
 
@@ -96,16 +135,39 @@ func loadPolicy(path string, log hclog.Logger) (*policy, error) {
 	return parsePolicy(path, text, log)
 }
 
-// parsePolicy checks a compiled policy and makes it ready. The error holds every
-// fault of it; name stands before each. What is accepted and not enforced goes to
-// the log.
+// parsePolicy checks a policy, tries its examples and makes it ready. The error
+// holds every fault of it; name stands before each. What is accepted and not
+// enforced goes to the log, and so does what is hardly meant.
 func parsePolicy(name string, text []byte, log hclog.Logger) (*policy, error) {
-	root, err := document.Parse(name, text)
-	if root == nil {
+	c := &policyCheck{source: name, log: log}
+	p, examples, err := c.read(text)
+	if err != nil {
 		return nil, err
 	}
+	if c.tryExamples(p, examples); len(c.faults) > 0 {
+		return nil, document.Join(c.faults...)
+	}
+	c.warn(p)
+	return p, nil
+}
+
+// parsePack makes a built-in pack ready. Its examples are tried by a test, and not
+// again at every start.
+func parsePack(name string, log hclog.Logger) (*policy, error) {
+	text, _ := Pack(name)
+	p, _, err := (&policyCheck{source: name + ".json", log: log}).read(text)
+	return p, err
+}
+
+// read reads a policy and its examples, and reports all that is faulty before any
+// example is tried: what a faulty policy would answer says nothing.
+func (c *policyCheck) read(text []byte) (*policy, []example, error) {
+	root, err := document.Parse(c.source, text)
+	if root == nil {
+		return nil, nil, err
+	}
 	var file policyFile
-	c := &policyCheck{source: name, log: log}
+	c.nodes = map[string]patternNodes{}
 	c.add(err)
 	c.add(document.Decode(root, &file))
 	c.sections(root, file.Unknown)
@@ -114,6 +176,7 @@ func parsePolicy(name string, text []byte, log hclog.Logger) (*policy, error) {
 	c.members(commandsSection, file.Commands.Unknown)
 	c.members(mcpSection, file.MCP.Unknown)
 	c.members(gitSection, file.Git.Unknown)
+	c.members(examplesSection, file.Examples.Unknown)
 
 	const (
 		blocked   = "do without it, or have the policy changed"
@@ -123,6 +186,7 @@ func parsePolicy(name string, text []byte, log hclog.Logger) (*policy, error) {
 	fs, cmd, git := &file.Filesystem, &file.Commands, &file.Git
 	p := &policy{
 		id:                   c.id(root, file.Metadata.ID),
+		source:               c.source,
 		blockRead:            c.list("filesystem.block_read", blocked, fs.BlockRead),
 		blockWrite:           c.list("filesystem.block_write", blocked, fs.BlockWrite),
 		approveWrite:         c.list("filesystem.require_approval_write", toApprove, fs.RequireApprovalWrite),
@@ -138,15 +202,16 @@ func parsePolicy(name string, text []byte, log hclog.Logger) (*policy, error) {
 	if len(c.faults) == 0 && c.rules == 0 {
 		c.add(root.Fault("holds no rule, so nearly everything would be allowed; list patterns under filesystem, commands, mcp or git"))
 	}
-	if len(c.faults) > 0 {
-		return nil, document.Join(c.faults...)
-	}
-	if len(p.protectedBranches.patterns) == 0 {
+	if len(p.protectedBranches.patterns.texts) == 0 {
 		p.protectedBranches.patterns = compilePatterns(defaultProtectedBranches)
+	}
+	examples := c.examples(&file.Examples)
+	if len(c.faults) > 0 {
+		return nil, nil, document.Join(c.faults...)
 	}
 	sum := sha256.Sum256(text)
 	p.ref = "policy://" + p.id + "@sha256:" + hex.EncodeToString(sum[:])
-	return p, nil
+	return p, examples, nil
 }
 
 func orTrue(b *bool) bool { return b == nil || *b }
@@ -156,7 +221,8 @@ type policyCheck struct {
 	source string
 	log    hclog.Logger
 	faults []error
-	rules  int // patterns found
+	rules  int                     // patterns found
+	nodes  map[string]patternNodes // where the patterns of a list stand, by its name
 }
 
 func (c *policyCheck) add(err error) {
@@ -228,7 +294,11 @@ func oddPattern(text string) string {
 		return "no file's path ends with a slash; for what is below a directory write it with /**"
 	case strings.HasPrefix(text, "./"):
 		return "paths are also judged without ./, which this pattern does not match; leave it out"
-	case strings.ContainsAny(text, "?[]{}"):
+	case strings.HasPrefix(text, "~/"), strings.HasPrefix(text, "$"):
+		return "~ and variables stand for themselves; for a file in any directory write it with **/, as in **/.ssh/**"
+	case strings.HasPrefix(text, "!"):
+		return "! stands for itself, and no pattern takes another back; leave it out"
+	case strings.ContainsAny(text, `?[]{}\`):
 		return "only * is special; write a pattern for each spelling"
 	}
 	return ""
@@ -252,5 +322,10 @@ func (c *policyCheck) list(name, advice string, nodes []*document.Node) ruleList
 		}
 	}
 	c.rules += len(nodes)
-	return ruleList{name, advice, compilePatterns(texts), anchored(texts)}
+	c.nodes[name] = nodes
+	list := ruleList{name: name, advice: advice, patterns: compilePatterns(texts), anchored: anchored(texts)}
+	if strings.HasPrefix(name, "filesystem.") {
+		list.folded = foldPatterns(texts)
+	}
+	return list
 }

@@ -63,15 +63,23 @@ type ruleList struct {
 	name     string // as in "filesystem.block_read"
 	advice   string // what to do when a pattern matches
 	patterns patterns
-	anchored bool // the paths from repositories can match what no longer form does
+	folded   foldedPatterns // of lists of files
+	anchored bool           // the paths from repositories can match what no longer form does
+	rec      *recorder      // as in policy
 }
 
 // match is the index of the first pattern that matches s, or -1.
-func (l *ruleList) match(s string) int { return l.patterns.match(s) }
+func (l *ruleList) match(s string) int {
+	i := l.patterns.match(s)
+	if l.rec != nil {
+		l.rec.tried(l, s, i)
+	}
+	return i
+}
 
 // reason says that pattern i matched subject, and what to do about it.
 func (l *ruleList) reason(subject string, i int) string {
-	return subject + " matches " + quote(l.patterns[i].text) + " in " + l.name + "; " + l.advice
+	return subject + " matches " + quote(l.patterns.texts[i]) + " in " + l.name + "; " + l.advice
 }
 
 // holdsFold reports whether list holds word, in any case.

@@ -13,6 +13,7 @@ import (
 var (
 	errOthersProcess = errors.New("leads through what is another file for each process")
 	errTooManyLinks  = errors.New("leads through more links than a path may hold")
+	errNotSeen       = errors.New("cannot be looked at")
 	errTooLong       = errors.New("is longer than a path may be")
 )
 
@@ -25,11 +26,11 @@ const mostLinks = 40
 // resolve is the file that the system opens for an absolute path, which need not
 // be clean: ".." leaves the directory that a link led to, not the one that holds
 // the link. What does not exist yet stands as it is written.
-func (d *disk) resolve(name string) (string, error) {
+func (e *eyes) resolve(name string) (string, error) {
 	if len(name) > longestPath {
 		return "", errTooLong
 	}
-	if clean := path.Clean(name); !ofOneProcess(clean) && d.plain(name, clean == name) {
+	if clean := path.Clean(name); !ofOneProcess(clean) && e.plain(name, clean == name) {
 		return clean, nil
 	}
 	volume := filepath.ToSlash(filepath.VolumeName(name))
@@ -61,7 +62,7 @@ func (d *disk) resolve(name string) (string, error) {
 		if len(done) >= longestPath {
 			return "", errTooLong // to look at, though not to reach step by step
 		}
-		target, err := d.readlink(done)
+		target, err := e.readlink(done)
 		switch {
 		case err == nil && target != "":
 			if links++; links > mostLinks {
@@ -80,7 +81,7 @@ func (d *disk) resolve(name string) (string, error) {
 		case absent(err, part):
 			missing = done
 		case !isNoLink(err):
-			return "", errors.New("cannot be looked at")
+			return "", errNotSeen
 		}
 	}
 }

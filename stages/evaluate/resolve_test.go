@@ -171,6 +171,7 @@ func TestPathsThroughProcesses(t *testing.T) {
 
 func TestWhatCannotBeLookedAtIsNotAllowed(t *testing.T) {
 	s := withPolicy(t, `{"filesystem":{"block_read":["**/*.pem"]}}`, pipeline.Env{Workspace: "/w"})
+	s.place.disk.atHand = blind
 	s.place.disk.plain = func(string, bool) bool { return false }
 	for name, err := range map[string]error{"denied": syscall.EACCES, "broken": syscall.EIO, "stale": syscall.ESTALE} {
 		t.Run(name, func(t *testing.T) {
@@ -254,6 +255,33 @@ func BenchmarkReadAllowed(b *testing.B) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// Behind a link ".." is not what it looks like, in cwd neither.
+func TestADirectoryAboveWhereALinkLeads(t *testing.T) {
+	dir := t.TempDir()
+	makeDir(t, dir, "ws", "sub", "deep")
+	makeDir(t, dir, "ws", "secrets", "in")
+	symlink(t, "ws/sub/deep", filepath.Join(dir, "deep"))
+	symlink(t, "secrets/in", filepath.Join(dir, "ws", "link"))
+	ws := filepath.Join(dir, "ws")
+	s := withPolicy(t, `{"filesystem":{"block_read":[".env","secrets/**"]},"commands":{"allow":["cat *","cd *"]}}`, pipeline.Env{Workspace: ws})
+	for _, req := range []request{
+		{ActionType: "read_file", Target: "../../.env", Cwd: filepath.Join(dir, "deep")},
+		{ActionType: "execute_command", Target: "cat ../../.env", Cwd: filepath.Join(dir, "deep")},
+		{ActionType: "execute_command", Target: "cd link && cat ../a", Cwd: ws},
+		{ActionType: "execute_command", Target: "cd -P link/.. && cat a", Cwd: ws},
+		{ActionType: "read_file", Target: "../a", Cwd: filepath.Join(ws, "link")},
+	} {
+		if r := ask(t, s, &req); r.Decision != "block" {
+			t.Errorf("%s in %s: %s by %s", req.Target, req.Cwd, r.Decision, r.RuleID)
+		}
+	}
+	for _, target := range []string{"../x", "a"} {
+		if r := ask(t, s, &request{ActionType: "read_file", Target: target, Cwd: filepath.Join(ws, "sub", "deep")}); r.Decision != "allow" {
+			t.Errorf("%s: %s by %s", target, r.Decision, r.RuleID)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -63,6 +64,13 @@ type shell struct {
 	reads    []string // files
 	writes   []string
 	moves    []string // directories that the line changes to, in order
+	// readTrees and writeTrees are those of the files that are taken with all that
+	// is in them, where they are directories.
+	readTrees, writeTrees []string
+	suspects              []command // what may be a command, to see what is blocked
+	suspecting            bool      // this only reads what may be a command
+	linked                bool      // it makes a link
+	cut                   bool      // a bound was met
 	// unresolved is the first thing that keeps some command from being known;
 	// empty where every command is.
 	unresolved string
@@ -70,6 +78,7 @@ type shell struct {
 	variables []*variable // of all scopes
 	tampered  string      // a command that can set variables unseen
 	left      int         // of mostResolved
+	traced    bool        // where each command stands is noted, to explain
 }
 
 // A command is one command that the line runs, with its words resolved.
@@ -79,6 +88,7 @@ type command struct {
 	// written is its text in the line where its words hold nothing but literal
 	// text and quotes; otherwise empty.
 	written string
+	where   string // how it came to stand in the line; empty unless that is traced
 }
 
 // A scope is where a statement stands. It is handed on by value, so that what
@@ -90,6 +100,7 @@ type scope struct {
 	variables map[string]*variable
 	sure      bool   // it runs exactly once, in the order of the text
 	input     *input // what commands read, if that is no terminal
+	where     string // as in command
 }
 
 // An input is what a command reads: a script, where that is known.
@@ -98,16 +109,10 @@ type input struct {
 	known  bool
 }
 
-// A variable is one that the line assigns.
-type variable struct {
-	name, value string
-	unsure      bool // it may have another value
-	used        bool
-}
-
 // readShell finds every command that a line runs.
-func readShell(line string) *shell {
-	sh := &shell{left: mostResolved}
+func readShell(line string) *shell { return (&shell{left: mostResolved}).read(line) }
+
+func (sh *shell) read(line string) *shell {
 	scope{shell: sh, variables: map[string]*variable{}, sure: true}.script(line)
 	for _, v := range sh.variables {
 		switch {
@@ -116,6 +121,9 @@ func readShell(line string) *shell {
 		case v.used && sh.tampered != "":
 			sh.doubt("the variable " + quote(v.name) + ", which " + quote(sh.tampered) + " may change")
 		}
+	}
+	if sh.linked && len(sh.commands) > 1 {
+		sh.doubt("a link that other commands may go through")
 	}
 	if len(sh.commands) == 0 {
 		sh.doubt("no command")
@@ -130,11 +138,17 @@ func (sh *shell) doubt(what string) {
 	}
 }
 
+// limit notes what was not read to its end.
+func (sh *shell) limit(what string) {
+	sh.cut = true
+	sh.doubt(what)
+}
+
 // spend takes n bytes from what a line may resolve to, and reports whether there
 // were as many.
 func (sh *shell) spend(n int) bool {
 	if sh.left -= n; sh.left < 0 {
-		sh.doubt(fmt.Sprintf("words that come to more than %d bytes", mostResolved))
+		sh.limit(fmt.Sprintf("words that come to more than %d bytes", mostResolved))
 		return false
 	}
 	return true
@@ -143,7 +157,7 @@ func (sh *shell) spend(n int) bool {
 // deeper is the scope one wrapper further in, and whether that is not too deep.
 func (s scope) deeper() (scope, bool) {
 	if s.unwrapped++; s.unwrapped > mostUnwrapped {
-		s.doubt(fmt.Sprintf("more than %d commands within each other", mostUnwrapped))
+		s.limit(fmt.Sprintf("more than %d commands within each other", mostUnwrapped))
 		return s, false
 	}
 	return s, true
@@ -152,14 +166,14 @@ func (s scope) deeper() (scope, bool) {
 // script reads a text as a script and visits what it runs.
 func (s scope) script(text string) {
 	if what := tooComplex(text); what != "" {
-		s.doubt(what)
+		s.limit(what)
 		return
 	}
 	s, ok := s.deeper()
 	if !ok || !s.spend(len(text)) {
 		return
 	}
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash), syntax.KeepComments(true)).Parse(strings.NewReader(text), "")
+	file, err := parseScript(text)
 	if err != nil {
 		var at syntax.ParseError
 		if errors.As(err, &at) {
@@ -174,6 +188,26 @@ func (s scope) script(text string) {
 		s.doubt("a comment, which not every shell skips")
 	}
 	s.statements(file.Stmts)
+}
+
+// freshParser is what each script is parsed by, and parsers are copies of it.
+// What makes a parser costs as much as half of a short script, most of it for
+// memory. A copy becomes as fresh as the first again before it is used again, so
+// that nothing of one script is left for the next.
+var (
+	freshParser = *syntax.NewParser(syntax.Variant(syntax.LangBash), syntax.KeepComments(true))
+	parsers     = sync.Pool{New: func() any {
+		p := freshParser
+		return &p
+	}}
+)
+
+func parseScript(text string) (*syntax.File, error) {
+	p := parsers.Get().(*syntax.Parser)
+	file, err := p.Parse(strings.NewReader(text), "")
+	*p = freshParser
+	parsers.Put(p)
+	return file, err
 }
 
 func holdsComment(file *syntax.File) (found bool) {
@@ -203,6 +237,9 @@ func (s scope) maybe() scope {
 }
 
 func (s scope) statements(list []*syntax.Stmt) {
+	if len(list) > 1 {
+		s = s.in("a list")
+	}
 	for _, stmt := range list {
 		s.statement(stmt)
 	}
@@ -216,6 +253,9 @@ func (s scope) statement(stmt *syntax.Stmt) {
 		if in := s.redirect(r); in != nil {
 			s.input = in
 		}
+	}
+	if s.traced {
+		s = s.in(structure(stmt))
 	}
 	switch c := stmt.Cmd.(type) {
 	case nil:
@@ -251,6 +291,7 @@ func (s scope) statement(stmt *syntax.Stmt) {
 	case *syntax.TimeClause:
 		s.time(c.Stmt)
 	case *syntax.CoprocClause:
+		s.doubt("a coprocess, which not every shell knows")
 		s.maybe().statement(c.Stmt)
 	case *syntax.DeclClause:
 		s.declare(c)
@@ -281,6 +322,9 @@ func (s scope) binary(c *syntax.BinaryCmd) {
 		return
 	}
 	s = s.maybe()
+	if _, timed := c.Y.Cmd.(*syntax.TimeClause); timed {
+		s.doubt("a time behind a pipe, which is a command of its own")
+	}
 	s.statement(c.X)
 	s.input = &input{script: echoed(s, c.X)}
 	s.statement(c.Y)
@@ -325,11 +369,11 @@ func (s scope) passive(n syntax.Node) {
 		switch n := n.(type) {
 		case *syntax.CmdSubst:
 			s.doubt("a substitution")
-			s.maybe().statements(n.Stmts)
+			s.maybe().in("a substitution").statements(n.Stmts)
 			return false
 		case *syntax.ProcSubst:
 			s.doubt("a substitution")
-			s.maybe().statements(n.Stmts)
+			s.maybe().in("a substitution").statements(n.Stmts)
 			return false
 		case *syntax.ParamExp:
 			s.doubt("the expansion " + quote(s.text(n)))
@@ -402,8 +446,11 @@ func (s scope) redirect(r *syntax.Redirect) *input {
 		case r.Op == syntax.DplIn || r.Op == syntax.DplOut:
 			if strings.Trim(w.text, "0123456789-") != "" { // >& file
 				s.writes = append(s.writes, w.text)
+				s.reads = append(s.reads, w.text)
 			}
 		case w.text == "/dev/null":
+		case strings.HasPrefix(w.text, "/dev/tcp/"), strings.HasPrefix(w.text, "/dev/udp/"):
+			s.doubt("a connection to another machine")
 		case r.Op == syntax.RdrIn:
 			s.reads = append(s.reads, w.text)
 		case r.Op == syntax.RdrInOut:
@@ -447,15 +494,15 @@ func (s scope) call(c *syntax.CallExpr) {
 	}
 	written := ""
 	if literal(c) {
-		written = singleBlanks(s.source[c.Pos().Offset():c.End().Offset()])
+		written = singleBlanks(s.text(c))
 	}
-	s.run(command{words, assignments, written})
+	s.run(command{words: words, assignments: assignments, written: written})
 }
 
 // note adds a command to what was found, and reports whether there is room.
 func (s scope) note(c command) bool {
 	if len(s.commands) >= mostCommands {
-		s.doubt(fmt.Sprintf("more than %d commands", mostCommands))
+		s.limit(fmt.Sprintf("more than %d commands", mostCommands))
 		return false
 	}
 	for _, w := range c.words {
@@ -463,88 +510,9 @@ func (s scope) note(c command) bool {
 			return false
 		}
 	}
+	c.where = s.where
 	s.commands = append(s.commands, c)
 	return true
-}
-
-// assignment resolves NAME=VALUE.
-func (s scope) assignment(a *syntax.Assign) shellWord {
-	s.loader(a.Name.Value)
-	w := shellWord{static: true}
-	if a.Index != nil || a.Array != nil {
-		s.doubt("an array")
-		s.passive(a)
-		w.static = false
-	}
-	if a.Value != nil {
-		w = s.single(a.Value)
-	}
-	if !a.Naked {
-		w.text, w.bare = a.Name.Value+"="+w.text, a.Name.Value+"="+w.bare
-	} else {
-		w.text, w.bare = a.Name.Value, a.Name.Value
-	}
-	return w
-}
-
-// loader refuses variables that make a command run something else.
-func (s scope) loader(name string) {
-	for _, l := range loaders {
-		if name == l || strings.HasSuffix(l, "_") && strings.HasPrefix(name, l) {
-			s.doubt("an assignment to " + l + ", which can change what a command runs")
-		}
-	}
-}
-
-// declare visits export, declare and their like.
-func (s scope) declare(c *syntax.DeclClause) {
-	words := []shellWord{{text: c.Variant.Value, bare: c.Variant.Value, static: true}}
-	for _, a := range c.Args {
-		if a.Name == nil {
-			words = append(words, s.fields([]*syntax.Word{a.Value})...)
-			// A flag can make a value another one, and anything a name.
-			s.tampered = c.Variant.Value
-			if strings.ContainsAny(words[len(words)-1].text, "in") {
-				s.doubt("a declaration that can run commands")
-			}
-			continue
-		}
-		w := s.assignment(a)
-		words = append(words, w)
-		if !a.Naked {
-			s.assign(a.Name.Value, strings.TrimPrefix(w.text, a.Name.Value+"="), a.Append || a.Value == nil)
-		}
-	}
-	s.run(command{words: words})
-}
-
-// assign sets a variable from here on. One that is set more than once, or not
-// surely, can have several values; the last one is taken to look for what is
-// blocked.
-func (s scope) assign(name, value string, unsure bool) {
-	s.loader(name)
-	if setByTheShell(name) {
-		s.doubt("an assignment to " + quote(name) + ", which is the shell's own")
-	}
-	s.set(name, value, unsure || !s.sure)
-}
-
-func (s scope) set(name, value string, unsure bool) {
-	if v := s.variables[name]; v != nil {
-		v.value, v.unsure = value, true
-		return
-	}
-	v := &variable{name: name, value: value, unsure: unsure}
-	s.variables[name] = v
-	s.shell.variables = append(s.shell.variables, v)
-}
-
-// setByTheShell reports whether a shell gives the variable values of its own.
-func setByTheShell(name string) bool {
-	return strings.HasPrefix(name, "BASH") || slices.Contains([]string{
-		"_", "RANDOM", "SRANDOM", "SECONDS", "LINENO", "UID", "EUID", "PPID", "PWD", "OLDPWD", "DIRSTACK", "FUNCNAME", "GROUPS",
-		"HISTCMD", "HOSTNAME", "OPTARG", "OPTIND", "PIPESTATUS", "REPLY", "SHLVL", "EPOCHSECONDS", "EPOCHREALTIME", "COPROC", "MAPFILE",
-	}, name)
 }
 
 // text is a node as it is written.

@@ -15,7 +15,8 @@
 //     exact policy by the hash of its bytes.
 //
 // It is pure but for one thing: the directories of a file target are looked at for
-// a repository (.git) and for links, unless an earlier form has already decided.
+// a repository (.git), for links and for whether names fold, unless an earlier form
+// has already decided.
 package evaluate
 
 import (
@@ -104,21 +105,27 @@ func (s *Stage) Spec() pipeline.Spec {
 
 // Handle judges the request of the exchange.
 func (s *Stage) Handle(_ context.Context, x *pipeline.Exchange) error {
-	req := x.Request()
+	d, err := s.decide(x.Request(), x, nil)
+	if err != nil {
+		return err
+	}
+	x.SetDecision(d)
+	return nil
+}
+
+// decide is the decision on a request, or the block that says why there is none.
+// A recorder, where there is one, hears how it comes about; it has no say in it.
+func (s *Stage) decide(req *enforcementv1.EvaluateRequest, x *pipeline.Exchange, r *recorder) (pipeline.Decision, error) {
 	if holdsNUL(req) {
-		return errNUL
+		return pipeline.Decision{}, errNUL
 	}
 	p, err := s.choice.policyFor(req.PolicyPack)
 	if err != nil {
-		return err
+		return pipeline.Decision{}, err
 	}
-	d, err := s.judge(p, req, x)
-	if err != nil {
-		return err
-	}
+	d, err := s.judge(r.listenTo(p), req, x)
 	d.PolicyID, d.PolicyRef = p.id, p.ref
-	x.SetDecision(d)
-	return nil
+	return d, err
 }
 
 var errNUL = pipeline.Block("request.invalid", "target, cwd or another member that is judged holds a NUL character, at which the system would end it; send it without")
@@ -150,7 +157,7 @@ func (s *Stage) judge(p *policy, req *enforcementv1.EvaluateRequest, x *pipeline
 	case enforcementv1.ActionMCPToolCall:
 		return s.judgeMCP(p, req)
 	case enforcementv1.ActionReleaseGovernanceRecord:
-		if s.proofForRelease && !x.Identity().Proven() {
+		if s.proofForRelease && !p.rec.proven(x) {
 			return pipeline.Decision{}, errUnprovenRelease
 		}
 		return judgeRelease(req), nil

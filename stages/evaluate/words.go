@@ -43,8 +43,13 @@ func bares(words []shellWord) string {
 // fields resolves words of a command: braces, variables, quotes, and blanks that
 // come out of variables. What cannot be known is noted as a doubt.
 func (s scope) fields(words []*syntax.Word) []shellWord {
-	var list []shellWord
+	list := make([]shellWord, 0, len(words))
 	for _, w := range words {
+		// Most words are as they are written.
+		if text := w.Lit(); text != "" && !strings.ContainsAny(text, `\*?[~{`) && s.spend(len(text)) {
+			list = append(list, known(text))
+			continue
+		}
 		if !strings.Contains(s.text(w), "{") {
 			list = append(list, s.resolve(w, true)...)
 			continue
@@ -180,10 +185,10 @@ func (r *resolver) part(part syntax.WordPart, quoted bool) {
 		r.param(p, quoted)
 	case *syntax.CmdSubst:
 		r.unknown(p, "a substitution")
-		r.maybe().statements(p.Stmts)
+		r.maybe().in("a substitution").statements(p.Stmts)
 	case *syntax.ProcSubst:
 		r.unknown(p, "a substitution")
-		r.maybe().statements(p.Stmts)
+		r.maybe().in("a substitution").statements(p.Stmts)
 	case *syntax.ExtGlob:
 		r.unknown(p, "a pattern that stands for file names")
 	default:
@@ -253,7 +258,8 @@ func (r *resolver) param(p *syntax.ParamExp, quoted bool) {
 		case v != nil:
 			v.used = true
 			r.value(p, v.value, quoted)
-		case p.Param.Value == "IFS":
+		case p.Param.Value == "IFS": // that it has this value is likely, no more
+			r.doubt("the expansion " + quote(r.text(p)))
 			r.value(p, " \t\n", quoted)
 		default:
 			r.unknown(p, "")

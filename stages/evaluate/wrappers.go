@@ -38,8 +38,18 @@ var wrappers = map[string]wrapper{
 	"exec":     {flags: "cl", values: "a"},
 	"command":  {flags: "pvV"},
 	"builtin":  {},
-	"busybox":  {},
-	"toybox":   {},
+	"chroot":   {skip: 1}, "gosu": {skip: 1}, "su-exec": {skip: 1}, "repeat": {skip: 1},
+	"taskset":  {flags: "ac", skip: 1},
+	"chrt":     {flags: "bfior", skip: 1},
+	"flock":    {flags: "sxeunoF", values: "wE", skip: 1},
+	"strace":   {flags: "fFqvVxyTtrcCdDhik", values: "eoOpsSuPabEIX"},
+	"ltrace":   {flags: "cCfhirStTV", values: "aAelnosuxp"},
+	"unshare":  {flags: "mnuipUCTrfc"},
+	"valgrind": {}, "nsenter": {}, "setpriv": {}, "runuser": {}, "systemd-run": {}, "numactl": {}, "prlimit": {}, "firejail": {}, "bwrap": {},
+	"dbus-run-session": {}, "xvfb-run": {}, "unbuffer": {}, "pkexec": {}, "tini": {}, "dumb-init": {}, "catchsegv": {}, "entr": {}, "hyperfine": {joined: true},
+	"noglob": {}, "nocorrect": {}, // of zsh
+	"busybox": {},
+	"toybox":  {},
 }
 
 // shells are the commands that run a script.
@@ -52,26 +62,68 @@ var arithmetical = []string{"[", "test", "printf", "read", "readarray", "mapfile
 // interpreters run what they read, which is not looked into.
 var interpreters = []string{"python", "python2", "python3", "perl", "ruby", "node", "deno", "bun", "php", "lua", "tclsh", "fish", "csh", "tcsh", "pwsh", "osascript", "R", "at", "batch", "crontab"}
 
-// special reports whether a line that begins with word needs more than a look at
-// its text: it runs or reads something else, or the shell knows the word.
-func special(word string) bool {
+// special reports whether a line of plain words, which begins with word, needs more
+// than a look at its text: it runs or reads something else, or the shell knows the word.
+func special(word, line string) bool {
 	if word[0] == '#' || strings.IndexByte(word, '=') >= 0 || strings.IndexByte(word, '/') >= 0 {
 		return true
 	}
-	_, wraps := wrappers[word]
-	return wraps || specials[word] || strings.HasPrefix(word, "git-")
+	if specials[word] || strings.HasPrefix(word, "git-") || strings.HasPrefix(word, "python") {
+		return true
+	}
+	p := programs[word]
+	return p != nil && !p.idle(line)
+}
+
+// idle reports whether a line of plain words holds nothing that the program does
+// more with than a look at its text tells.
+func (p *program) idle(line string) bool {
+	if _, rest, _ := strings.Cut(line, " "); p.subs != "" {
+		if sub, _, _ := strings.Cut(rest, " "); strings.Contains(p.subs, sub) {
+			return false
+		}
+	}
+	if p.words != 0 || p.starts || p.ends && holdsAny(line, " exe", " x", " dlx") || p.hints != "" && strings.Contains(line, "=") {
+		return false
+	}
+	for from := 0; ; {
+		i := strings.IndexAny(line[from:], "-+")
+		if i < 0 {
+			return true
+		}
+		i += from
+		from = i + 1
+		if i > 0 && line[i-1] != ' ' {
+			continue
+		}
+		if !p.single {
+			return false
+		}
+		name, _, _ := strings.Cut(line[i:], " ")
+		name, _, _ = strings.Cut(strings.TrimPrefix(name, "-"), "=")
+		name = strings.TrimPrefix(name, "-")
+		for _, list := range [...]string{p.runs, p.reads, p.writes, p.moves, p.refuse, p.hints} {
+			if name == "" || strings.Contains(list, name) {
+				return false
+			}
+		}
+	}
 }
 
 var specials = func() map[string]bool {
 	set := map[string]bool{}
-	for _, list := range [][]string{shells, readers, programReaders, writers, placers, {
-		"git", "eval", "trap", "find", "cd", "pushd", "popd", "alias", "dd",
+	for _, list := range [][]string{shells, {
+		"git", "eval", "trap", "find", "cd", "pushd", "popd", "alias", "dd", "sed", "gsed", "awk", "gawk", "mawk", "nawk", "fish", "csh", "tcsh", "pwsh",
+		"hash", "enable", "bind", "fc", "wget",
 		"!", "{", "}", "if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "select", "function", "coproc",
 		"[[", "]]", "in", "export", "declare", "typeset", "local", "readonly", "nameref", "let",
 	}} {
 		for _, name := range list {
 			set[name] = true
 		}
+	}
+	for name := range wrappers {
+		set[name] = true
 	}
 	return set
 }()
@@ -81,6 +133,9 @@ func (s scope) run(c command) {
 	s, ok := s.deeper()
 	if !ok || !s.note(c) {
 		return
+	}
+	if s.traced {
+		s = s.in("what " + quote(c.words[0].base()) + " runs")
 	}
 	if strings.ContainsAny(c.words[0].text, " \t\n") {
 		s.doubt("a command whose name holds a blank")
@@ -102,6 +157,16 @@ func (s scope) run(c command) {
 		if s.input != nil {
 			s.doubt("an input of " + quote(name) + ", which runs it")
 		}
+		if strings.HasPrefix(name, "python") {
+			s.module(args)
+		}
+	}
+	if strings.HasPrefix(c.words[0].text, "=") && len(c.words[0].text) > 1 {
+		s.doubt("a word that zsh takes for the path of a command")
+		s.run(command{words: append([]shellWord{known(c.words[0].text[1:])}, args...)})
+	}
+	if slices.Contains(setters, name) {
+		s.variablesOf(name, args)
 	}
 	if slices.Contains(arithmetical, name) && strings.Contains(texts(args), "[") && strings.ContainsAny(texts(args), "$`") {
 		s.doubt("an index that can run commands")
@@ -133,6 +198,23 @@ func (s scope) run(c command) {
 				s.maybe().script(value)
 			}
 		}
+	case "hash", "enable", "bind", "fc", "complete", "compgen":
+		if len(args) > 0 {
+			s.doubt("a builtin that can make a word run something else")
+		}
+	case "ln":
+		s.linked = true
+	case "fish", "csh", "tcsh", "pwsh":
+		if i := slices.IndexFunc(args, func(w shellWord) bool {
+			return strings.HasPrefix(w.text, "-") && strings.Contains(strings.ToLower(w.text), "c")
+		}); i >= 0 && i+1 < len(args) {
+			s.doubt("a script of another kind of shell")
+			s.inNewShell().script(args[i+1].text)
+		}
+	case "su":
+		if s.input != nil {
+			s.runShell(nil)
+		}
 	case "source", ".":
 		s.tampered = name
 		if len(args) > 0 {
@@ -162,17 +244,15 @@ func (s scope) unwrap(name string, w *wrapper, args []shellWord) {
 	options, rest := args[:min(i, len(args))], args[min(i, len(args)):]
 	for k, o := range options {
 		switch {
-		case name == "ssh" && strings.Contains(strings.ToLower(o.text), "command"), name == "ssh" && strings.HasPrefix(o.text, "-F"):
+		case name == "ssh" && holdsAny(strings.ToLower(o.text), "command", "provider"), name == "ssh" && (strings.HasPrefix(o.text, "-F") || strings.HasPrefix(o.text, "-I")):
 			s.doubt("an option of ssh that can run a command")
 			if _, value, ok := strings.Cut(o.text, "="); ok {
 				s.inNewShell().script(value)
 			}
-		case name == "env" && (o.text == "-C" || o.text == "--chdir") && k+1 < len(options):
-			s.move(options[k+1 : k+2])
-		case name == "env" && strings.HasPrefix(o.text, "--chdir="):
-			s.move([]shellWord{{text: o.text[len("--chdir="):], static: o.static}})
-		case name == "env" && strings.HasPrefix(o.text, "-C"):
-			s.move([]shellWord{{text: o.text[len("-C"):], static: o.static}})
+		case name == "env":
+			for _, dir := range changesDirectory.find(options, k, changesDirectory.moves) {
+				s.move([]shellWord{{text: dir, static: o.static && options[min(k+1, len(options)-1)].static}})
+			}
 		case name == "command" && (o.text == "-v" || o.text == "-V"):
 			return // only says what would run
 		}
@@ -203,12 +283,18 @@ func (s scope) unwrap(name string, w *wrapper, args []shellWord) {
 	}
 	switch {
 	case len(rest) == 0:
+		if s.input != nil && slices.Contains([]string{"ssh", "sudo", "doas", "chroot", "unshare", "nsenter"}, name) {
+			s.runShell(nil)
+		}
 	case w.joined:
 		s.inNewShell().script(texts(rest))
 	default:
 		s.run(command{words: rest})
 	}
 }
+
+// changesDirectory is an env, as far as it says where the command runs.
+var changesDirectory = program{moves: "-C --chdir"}
 
 // options is how many of the words are options and their values, and whether all
 // of them are known.
@@ -331,64 +417,16 @@ func (s scope) find(args []shellWord) {
 	}
 }
 
-// git looks at the commands that git runs by itself.
-func (s scope) git(args []shellWord) {
-	s.gitOptions(args)
-	for i, a := range args {
-		switch {
-		case strings.HasPrefix(a.text, "--output="):
-			s.writes = append(s.writes, a.text[len("--output="):])
-		case a.text == "--no-index":
-			for _, file := range args[i+1:] {
-				s.reads = append(s.reads, file.text)
-			}
-		case a.text == "-C" && i+1 < len(args):
-			s.move(args[i+1 : i+2])
-		case strings.HasPrefix(strings.ToLower(a.text), "alias."):
-			if _, value, ok := strings.Cut(a.text, "="); ok {
-				s.doubt("an alias of git")
-				if script, ok := strings.CutPrefix(value, "!"); ok {
-					s.inNewShell().script(script)
-				} else {
-					s.inNewShell().script("git " + value)
-				}
-			}
-		case a.text == "foreach" && i > 0 && args[i-1].text == "submodule", a.text == "run" && i > 0 && args[i-1].text == "bisect":
-			s.inNewShell().script(texts(args[i+1:]))
-		case (a.text == "-x" || a.text == "--exec") && i+1 < len(args) && slices.ContainsFunc(args[:i], func(w shellWord) bool { return w.text == "rebase" }):
-			s.inNewShell().script(args[i+1].text)
-		case strings.HasPrefix(a.text, "--exec=") && slices.ContainsFunc(args[:i], func(w shellWord) bool { return w.text == "rebase" }):
-			s.inNewShell().script(a.text[len("--exec="):])
-		}
-	}
-}
-
-// gitOptions looks at the options before the subcommand, of which some make git
-// run what the configuration that they give says.
-func (s scope) gitOptions(args []shellWord) {
-	for i := 0; i < len(args) && strings.HasPrefix(args[i].text, "-"); i++ {
-		switch option, _, _ := strings.Cut(args[i].text, "="); option {
-		case "-c", "--config-env", "--exec-path":
-			if args[i].text != "--exec-path" { // which only prints it
-				s.doubt("an option of git that can make it run another program")
-			}
-			i++ // its value, where it stands by itself
-		case "-C", "--git-dir", "--work-tree", "--namespace", "--super-prefix":
-			if option == args[i].text {
-				i++
-			}
-		}
-	}
-}
-
 // move notes a change of directory: what follows names its files from there.
 func (s scope) move(args []shellWord) {
 	dir := shellWord{}
-	for _, a := range args {
+	for i, a := range args {
 		if a.text == "--" || a.text == "-P" || a.text == "-L" {
 			continue
 		}
-		dir = a
+		if dir = a; i < len(args)-1 { // zsh puts one for the other
+			dir.static = false
+		}
 		break
 	}
 	if dir.text == "" || dir.text[0] == '-' || dir.text[0] == '+' || !dir.static || len(s.moves) >= mostMoves {
@@ -400,76 +438,48 @@ func (s scope) move(args []shellWord) {
 
 func known(text string) shellWord { return shellWord{text, text, true} }
 
-var (
-	// readers print or copy the files that their arguments name.
-	readers = []string{
-		"cat", "tac", "head", "tail", "less", "more", "most", "bat", "nl", "od", "xxd", "hexdump", "strings", "base64", "base32", "sort", "uniq",
-		"wc", "cut", "paste", "diff", "cmp", "comm", "rev", "fold", "split", "tar", "zip", "gzip", "bzip2", "xz", "zstd", "rsync", "scp", "curl",
-		"source", ".", "md5sum", "sha1sum", "sha256sum", "sha512sum",
-	}
-	// programReaders take a program before the files.
-	programReaders = []string{"grep", "egrep", "fgrep", "rg", "sed", "awk", "gawk", "mawk", "jq", "yq"}
-	// writers write to the files that their arguments name.
-	writers = []string{"tee", "touch", "truncate"}
-	// placers read all of their arguments but the last, which they write to.
-	placers = []string{"cp", "mv", "ln", "install"}
-)
-
-// files notes the files that a well-known command reads and writes.
+// files notes the files that a well-known command reads and writes, and what it
+// runs by an argument.
 func (s scope) files(name string, args []shellWord) {
-	skip := slices.Contains(programReaders, name)
-	switch {
-	case skip:
-		for _, a := range args {
-			// A program behind an option leaves the first word to be a file.
-			if strings.HasPrefix(a.text, "-") && strings.ContainsAny(a.text, "ef") {
-				skip = false
-			}
-		}
-		s.arguments(args, skip, &s.reads)
-	case slices.Contains(readers, name):
-		s.arguments(args, false, &s.reads)
-	case slices.Contains(writers, name):
-		s.arguments(args, false, &s.writes)
-	case slices.Contains(placers, name):
-		s.arguments(args, false, &s.reads)
+	if p := programs[name]; p != nil {
+		s.arguments(name, p, args)
+	}
+	switch name {
+	case "sed", "gsed":
+		s.sed(args)
+	case "awk", "gawk", "mawk", "nawk":
+		s.awk(args)
+	case "make", "gmake":
+		s.makeVariables(args)
+	case "jq":
+		s.modulesOfJq(args)
+	case "go":
+		s.toolFlags(args)
+	case "gh":
+		s.clone(args)
+	case "docker", "podman", "nerdctl":
+		s.container(args)
+	case "curl", "wget":
 		for i, a := range args {
-			if i == len(args)-1 || i > 0 && (args[i-1].text == "-t" || args[i-1].text == "--target-directory") {
-				s.writes = append(s.writes, a.text)
+			if strings.ContainsAny(a.text, "{[") && (strings.HasPrefix(a.text, "-T") || strings.HasPrefix(a.text, "--up") || i > 0 && (strings.HasSuffix(args[i-1].text, "T") || strings.HasPrefix(args[i-1].text, "--up"))) {
+				s.doubt("a name that curl takes for several files")
 			}
-			if dir, ok := strings.CutPrefix(a.text, "--target-directory="); ok {
-				s.writes = append(s.writes, dir)
+			if url := strings.TrimPrefix(a.text, "file:"); url != a.text {
+				s.reads = append(s.reads, "/"+strings.TrimPrefix(strings.TrimLeft(url, "/"), "localhost/"))
+				if strings.ContainsAny(url, "{[%") {
+					s.doubt("an address that stands for others")
+				}
+			} else if strings.Contains(a.text, "://") { // what it is saved as
+				s.writes = append(s.writes, path.Base(a.text))
 			}
 		}
-	case name == "dd":
+	case "dd":
 		for _, a := range args {
 			if from, ok := strings.CutPrefix(a.text, "if="); ok {
 				s.reads = append(s.reads, from)
 			}
 			if to, ok := strings.CutPrefix(a.text, "of="); ok {
 				s.writes = append(s.writes, to)
-			}
-		}
-	}
-}
-
-// arguments adds to list what may be a file among args: each word, and what
-// stands in an option behind "=", "@" or its letter.
-func (s scope) arguments(args []shellWord, skipFirst bool, list *[]string) {
-	for _, a := range args {
-		switch text := a.text; {
-		case text == "" || text == "-":
-		case text[0] != '-':
-			if skipFirst {
-				skipFirst = false
-				continue
-			}
-			*list = append(*list, strings.TrimPrefix(text, "@"))
-		default:
-			if _, value, ok := strings.Cut(text, "="); ok && value != "" {
-				*list = append(*list, strings.TrimPrefix(value, "@"))
-			} else if value := afterOption(text); value != "" {
-				*list = append(*list, strings.TrimPrefix(value, "@"))
 			}
 		}
 	}
