@@ -20,22 +20,27 @@ An empty variable counts as unset. Prefer a variable or a key file to a key flag
 // cli is the command line. Every value is read as text and checked later, so
 // that no message of the parser can print a key.
 type cli struct {
-	Serve          bool   `group:"Modes" xor:"mode" help:"Run the daemon on --socket."`
-	Daemon         bool   `group:"Modes" xor:"mode" help:"Send the request of --input to the daemon on --socket and print its decision."`
-	VerifyEvidence bool   `group:"Modes" xor:"mode" help:"Verify the log of --evidence-log and print a report. Exit codes: 0 valid, 1 not valid, 3 valid so far while a writer is at work."`
-	Check          bool   `group:"Modes" xor:"mode" help:"Print the effective chain and every fault of configuration and policy."`
-	Lifecycle      string `group:"Modes" xor:"mode" placeholder:"start|status|stop" help:"Start, look at or stop a daemon in the background. ${later}"`
-	PolicyTest     string `group:"Modes" xor:"mode" placeholder:"FILE" help:"Judge the cases of FILE and print where the decisions are not the expected ones. Exit codes: 0 none differs, 1 some do, 2 the file or the policy is faulty."`
-	Backtest       string `group:"Modes" xor:"mode" placeholder:"LOG" help:"Judge the requests of an evidence log by another policy and print what would change. Exit codes: 0 nothing would newly be allowed, 1 something would, or a line is no record, 2 it cannot be tried."`
-	ListPacks      bool   `group:"Modes" xor:"mode" help:"List the built-in policy packs."`
-	PrintPack      string `group:"Modes" xor:"mode" placeholder:"NAME" help:"Print a built-in pack as it stands in the program, to be edited and used with --policy."`
-	Version        bool   `group:"Modes" xor:"mode" help:"Print the version."`
+	Serve             bool   `group:"Modes" xor:"mode" help:"Run the daemon on --socket."`
+	Daemon            bool   `group:"Modes" xor:"mode" help:"Send the request of --input to the daemon on --socket and print its decision."`
+	VerifyEvidence    bool   `group:"Modes" xor:"mode" help:"Verify the log of --evidence-log, with all of its rotated files, and print a report. A rotated file that is named is verified alone; - is standard input. Exit codes: 0 valid, 1 not valid, 2 wrong command line, 3 valid so far while a writer is at work on the last line."`
+	ShowEvidence      bool   `group:"Modes" xor:"mode" help:"Print the log of --evidence-log for people, each line with what is wrong with it. Ends with 1 where the log is not valid."`
+	Report            string `group:"Modes" xor:"mode" placeholder:"FILE" help:"Write what the log of --evidence-log holds to one HTML page. Ends with 1 where the log is not valid."`
+	Prove             string `group:"Modes" xor:"mode" placeholder:"RECORD_ID" help:"Print a proof that the record stands in the log of --evidence-log, against the checkpoint beside it or that of --evidence-checkpoint."`
+	VerifyProof       string `group:"Modes" xor:"mode" placeholder:"FILE" help:"Verify a proof with --evidence-checkpoint-public-key, without the log, and print a report with the decision; - is standard input. Exit codes: 0 valid, 1 not valid."`
+	EvidencePublicKey bool   `group:"Modes" xor:"mode" help:"Print the public key of --evidence-checkpoint-key in PEM, for those who verify checkpoints and proofs."`
+	Check             bool   `group:"Modes" xor:"mode" help:"Print the effective chain and every fault of configuration and policy."`
+	Lifecycle         string `group:"Modes" xor:"mode" placeholder:"start|status|stop" help:"Start, look at or stop a daemon in the background. ${later}"`
+	PolicyTest        string `group:"Modes" xor:"mode" placeholder:"FILE" help:"Judge the cases of FILE and print where the decisions are not the expected ones. Exit codes: 0 none differs, 1 some do, 2 the file or the policy is faulty."`
+	Backtest          string `group:"Modes" xor:"mode" placeholder:"LOG" help:"Judge the requests of an evidence log by another policy and print what would change. Exit codes: 0 nothing would newly be allowed, 1 something would, or a line is no record, 2 it cannot be tried."`
+	ListPacks         bool   `group:"Modes" xor:"mode" help:"List the built-in policy packs."`
+	PrintPack         string `group:"Modes" xor:"mode" placeholder:"NAME" help:"Print a built-in pack as it stands in the program, to be edited and used with --policy."`
+	Version           bool   `group:"Modes" xor:"mode" help:"Print the version."`
 
 	Input            string `default:"-" placeholder:"FILE" help:"Where the request is read from; - is standard input."`
 	ExpectDecision   string `placeholder:"DECISION" help:"End with 1 unless the decision is this one: allow, require_approval or block. Without it the exit code says only whether there is a decision."`
 	ExpectRule       string `placeholder:"RULE" help:"End with 1 unless the rule that decided is this one."`
 	Explain          bool   `help:"Print how the decision comes about instead of the decision alone. With --daemon the daemon decides, and the policy named here explains."`
-	JSON             bool   `name:"json" help:"Print what --explain, --policy-test or --backtest found as one JSON object, or the packs of --list-packs as one array."`
+	JSON             bool   `name:"json" help:"Print JSON for programs where text for people is the default; --show-evidence prints the records as they stand in the log."`
 	Socket           string `placeholder:"PATH" help:"The daemon's socket. Default: .cavra/cavra-runtime.sock"`
 	PID              string `name:"pid" placeholder:"FILE" help:"The daemon's pid file. Default: the socket's path and .pid"`
 	LifecycleTimeout string `default:"5s" placeholder:"DURATION" help:"How long --lifecycle waits. ${later}"`
@@ -49,10 +54,21 @@ type cli struct {
 	PolicyPacks string `group:"Policy" placeholder:"A,B" help:"The built-in packs that a request may pick; the first is the default. Default: all of them"`
 	Registry    string `group:"Policy" placeholder:"FILE" help:"The trust registry of MCP servers."`
 
-	EvidenceLog          string `group:"Evidence" placeholder:"FILE" help:"Where decisions are recorded."`
-	EvidenceSync         string `group:"Evidence" placeholder:"MODE" help:"always (a decision is durable before it is answered), interval or off. Default: always"`
-	EvidenceSigningKey   string `group:"Evidence" env:"CAVRA_DAEMON_EVIDENCE_HMAC_KEY" placeholder:"KEY" help:"The HMAC key that signs records."`
-	EvidenceSigningKeyID string `group:"Evidence" env:"CAVRA_DAEMON_EVIDENCE_KEY_ID" name:"evidence-signing-key-id" placeholder:"ID" help:"Names that key."`
+	EvidenceLog                 string `group:"Evidence" placeholder:"FILE" help:"Where decisions are recorded."`
+	EvidenceSync                string `group:"Evidence" placeholder:"MODE" help:"always (a decision is durable before it is answered), interval or off. Default: always"`
+	EvidenceSigningKey          string `group:"Evidence" env:"CAVRA_DAEMON_EVIDENCE_HMAC_KEY" placeholder:"KEY" help:"The HMAC key that signs records."`
+	EvidenceSigningKeyID        string `group:"Evidence" env:"CAVRA_DAEMON_EVIDENCE_KEY_ID" name:"evidence-signing-key-id" placeholder:"ID" help:"Names that key."`
+	EvidenceRequireSignature    bool   `group:"Evidence" help:"Refuse to record, or to verify, without a signing key."`
+	EvidenceRotateSize          string `group:"Evidence" placeholder:"SIZE" help:"Daemon: close the log under a number, as FILE.000001, once it has this size, such as 256MiB, and begin another. Default: only at SIGUSR1"`
+	EvidenceCheckpointKey       string `group:"Evidence" env:"CAVRA_DAEMON_EVIDENCE_CHECKPOINT_KEY_FILE" placeholder:"FILE" help:"The Ed25519 private key, in PEM, that signs checkpoints of the log; CAVRA_DAEMON_EVIDENCE_CHECKPOINT_KEY may hold the PEM itself. Make one with: openssl genpkey -algorithm ed25519"`
+	EvidenceCheckpoint          string `group:"Evidence" placeholder:"FILE" help:"A checkpoint that was kept elsewhere: what --verify-evidence, --show-evidence and --report hold the log to, --prove proves against, and --verify-proof takes the log's name from."`
+	EvidenceCheckpointPublicKey string `group:"Evidence" placeholder:"FILE" help:"The public keys, in PEM, that checkpoints and proofs are verified with. Daemon: after a change of keys, those of before."`
+	EvidenceVerifyOnStart       bool   `group:"Evidence" help:"Verify the whole log at start and not only its last 64 MiB."`
+
+	Follow bool     `group:"Reading evidence" help:"Go on with what is added to the log, also where it is rotated."`
+	Filter []string `group:"Reading evidence" sep:"none" placeholder:"KEY=PATTERN" help:"Only records like this, such as decision=block or target!=docs/*; * stands for any run of characters. Keys: decision, severity, rule, actor, action, target, agent, session, policy. May be repeated: all must hold. A line with a fault is shown all the same."`
+	Since  string   `group:"Reading evidence" placeholder:"TIME" help:"Only records from then on: a time in RFC 3339, a date (UTC), or how long ago, such as 2h or 7d."`
+	Limit  string   `group:"Reading evidence" placeholder:"N" help:"Only the last N lines of those that would be shown."`
 
 	PrintRunnerClaims       bool     `group:"Modes" xor:"mode" help:"Print the identity that --runner-auth-claims auto makes of the CI provider's variables."`
 	RunnerAuthKey           string   `group:"Runner authentication" env:"CAVRA_RUNNER_AUTH_HMAC_KEY" placeholder:"KEY" help:"The HMAC key of runners: the daemon checks with it, a client signs with it."`
@@ -153,6 +169,13 @@ func (c *cli) fault() string {
 		return "--lifecycle is not available in this version; run --serve in the background or under a service manager"
 	case c.VerifyEvidence && c.EvidenceLog == "" && c.Config == "":
 		return "--verify-evidence needs --evidence-log FILE, or --config FILE that names one"
+	case c.Prove != "" && c.EvidenceLog == "" && c.Config == "":
+		return "--prove needs --evidence-log FILE, or --config FILE that names one"
+	case c.EvidenceCheckpoint != "" && !c.VerifyEvidence && !c.ShowEvidence && c.Report == "" && c.Prove == "" && c.VerifyProof == "":
+		return "--evidence-checkpoint goes with --verify-evidence, --show-evidence, --report, --prove or --verify-proof"
+	}
+	if c.EvidenceLog == stdinName && !c.VerifyEvidence {
+		return "only --verify-evidence reads a log from standard input; name a file"
 	}
 	if fault := c.tryFault(); fault != "" {
 		return fault
@@ -162,10 +185,14 @@ func (c *cli) fault() string {
 	default:
 		return "--expect-decision must be allow, require_approval or block"
 	}
+	if fault := c.showFault(); fault != "" {
+		return fault
+	}
 	return c.runnerFault()
 }
 
 // asks reports whether the mode sends a request of --input.
 func (c *cli) asks() bool {
-	return !c.Serve && !c.VerifyEvidence && !c.Check && !c.Version && !c.PrintRunnerClaims && !c.ListPacks && c.PrintPack == "" && c.PolicyTest == "" && c.Backtest == ""
+	return !c.Serve && !c.VerifyEvidence && !c.ShowEvidence && c.Report == "" && c.Prove == "" && c.VerifyProof == "" && !c.EvidencePublicKey &&
+		!c.Check && !c.Version && !c.PrintRunnerClaims && !c.ListPacks && c.PrintPack == "" && c.PolicyTest == "" && c.Backtest == ""
 }

@@ -78,10 +78,16 @@ type configuration struct {
 	source string // the file's path, or empty
 	stages []preparedStage
 
+	rotators []rotator // of the chain that was built
+
 	holdsKey bool // a key stands in the file itself
 
 	explainer explainer // the stage that can explain itself, once built; or nil
 }
+
+// A rotator is a stage that writes a file which can be closed and followed by
+// another while it runs.
+type rotator interface{ Rotate() error }
 
 type preparedStage struct {
 	name   string
@@ -225,6 +231,12 @@ func (c *cli) stageFlags() []stageFlag {
 		{"--evidence-sync", "evidence", "sync", c.EvidenceSync, ""},
 		{"--evidence-signing-key", "evidence", "signing_key", c.EvidenceSigningKey, "signing_key_file"},
 		{"--evidence-signing-key-id", "evidence", "signing_key_id", c.EvidenceSigningKeyID, ""},
+		{"--evidence-rotate-size", "evidence", "rotate_size", c.EvidenceRotateSize, ""},
+		{"CAVRA_DAEMON_EVIDENCE_CHECKPOINT_KEY", "evidence", "checkpoint_key", os.Getenv("CAVRA_DAEMON_EVIDENCE_CHECKPOINT_KEY"), "checkpoint_key_file"},
+		{"--evidence-checkpoint-key", "evidence", "checkpoint_key_file", c.EvidenceCheckpointKey, "checkpoint_key"},
+		{"--evidence-checkpoint-public-key", "evidence", "checkpoint_public_key_file", c.EvidenceCheckpointPublicKey, ""},
+		{"--evidence-verify-on-start", "evidence", "verify_all", c.EvidenceVerifyOnStart, ""},
+		{"--evidence-require-signature", "evidence", "require_signature", c.EvidenceRequireSignature, ""},
 		{"--runner-auth-key", "auth", "hmac_key", c.RunnerAuthKey, "hmac_key_file"},
 		{"--runner-auth-key-id", "auth", "hmac_key_id", c.RunnerAuthKeyID, ""},
 		{"--runner-auth-require", "auth", "hmac_require", c.RunnerAuthRequire, ""},
@@ -233,7 +245,7 @@ func (c *cli) stageFlags() []stageFlag {
 		{"--runner-oidc-jwks", "auth", "oidc_jwks", c.RunnerOIDCJWKS, ""},
 		{"--runner-oidc-jwks-url", "auth", "oidc_jwks_url", c.RunnerOIDCJWKSURL, ""},
 	}
-	all = slices.DeleteFunc(all, func(f stageFlag) bool { return f.value == "" })
+	all = slices.DeleteFunc(all, func(f stageFlag) bool { return f.value == "" || f.value == false })
 	if c.PolicyPacks != "" {
 		var packs []string
 		for _, name := range strings.Split(c.PolicyPacks, ",") {
@@ -377,6 +389,9 @@ func (cfg *configuration) build(log hclog.Logger, dryRun bool) (*pipeline.Chain,
 		}
 		if policy, ok := stage.(interface{ DefaultPolicyPack() string }); ok {
 			defaultPack = policy.DefaultPolicyPack
+		}
+		if r, ok := stage.(rotator); ok {
+			cfg.rotators = append(cfg.rotators, r)
 		}
 	}
 	if len(built) == len(cfg.stages) {

@@ -40,8 +40,6 @@ func (c *cli) tryFault() string {
 	switch {
 	case c.Explain && !c.asks():
 		return "--explain goes with a request: of --input, or of --daemon"
-	case c.JSON && !c.Explain && !c.ListPacks && !tries:
-		return "--json goes with --explain, --policy-test, --backtest or --list-packs; a decision is JSON without it"
 	case tries && (c.ExpectDecision != "" || c.ExpectRule != ""):
 		return "--expect-decision and --expect-rule go with one request"
 	case tries && c.Policy == "" && c.PolicyPacks == "" && c.Config == "":

@@ -2,9 +2,10 @@
 // it may: allow, require_approval or block; and records what it answered.
 //
 // It has one mode per file: serve.go is the daemon, daemon.go the client of it,
-// once.go judges one request in process, verify.go checks an evidence log, and
-// check.go explains a configuration, explain.go a decision; policytest.go and
-// backtest.go try a policy. packs.go shows the built-in ones. runner.go proves who asks. stages.go lists
+// once.go judges one request in process, verify.go checks an evidence log,
+// prove.go proves single records of it, show.go and report.go show it. check.go
+// explains a configuration, explain.go a decision; policytest.go and backtest.go try
+// a policy, packs.go shows the built-in ones. runner.go proves who asks. stages.go lists
 // the stages that a configuration can name.
 package main
 
@@ -48,7 +49,17 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case cli.PrintRunnerClaims:
 		return printRunnerClaims(cli, stdout, stderr)
 	case cli.VerifyEvidence:
-		return verifyEvidence(cli, stdout, stderr)
+		return verifyEvidence(cli, stdin, stdout, stderr)
+	case cli.Prove != "":
+		return prove(cli, stdout, stderr)
+	case cli.VerifyProof != "":
+		return verifyProof(cli, stdin, stdout, stderr)
+	case cli.EvidencePublicKey:
+		return printPublicKey(cli, stdout, stderr)
+	case cli.ShowEvidence:
+		return showEvidence(ctx, cli, stdout, stderr)
+	case cli.Report != "":
+		return report(ctx, cli, stderr)
 	case cli.ListPacks:
 		return listPacks(cli, stdout, stderr)
 	case cli.PrintPack != "":

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
@@ -59,28 +60,48 @@ func listenAndServe(ctx context.Context, cfg *configuration, chain *pipeline.Cha
 		return err
 	}
 	defer removePID(cfg.file.Server.PID)
-	defer warnOfSIGHUP(log)()
+	defer onSignal(syscall.SIGHUP, func() {
+		log.Warn("SIGHUP: reloading is not available in this version; policy and keys stay as they are, restart to change them")
+	})()
+	defer onSignal(rotateSignal, func() { cfg.rotate(log) })()
 	return cfg.server(chain, log).Serve(ctx, listener)
 }
 
-// warnOfSIGHUP keeps SIGHUP from ending the daemon, and says what it does not
-// do. The function it returns undoes that.
-func warnOfSIGHUP(log hclog.Logger) (stop func()) {
-	hup, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(hup, syscall.SIGHUP)
-	go func() {
+// onSignal runs do at each signal sig, which else would end the daemon. The
+// function it returns undoes that and waits for the last run.
+func onSignal(sig os.Signal, do func()) (stop func()) {
+	if sig == nil {
+		return func() {}
+	}
+	came, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(came, sig)
+	var running sync.WaitGroup
+	running.Go(func() {
 		for {
 			select {
-			case <-hup:
-				log.Warn("SIGHUP: reloading is not available in this version; policy and keys stay as they are, restart to change them")
+			case <-came:
+				do()
 			case <-done:
 				return
 			}
 		}
-	}()
+	})
 	return func() {
-		signal.Stop(hup)
+		signal.Stop(came)
 		close(done)
+		running.Wait()
+	}
+}
+
+// rotate has each stage that writes a file of its own begin another.
+func (cfg *configuration) rotate(log hclog.Logger) {
+	if len(cfg.rotators) == 0 {
+		log.Warn("asked to rotate, and no stage of the chain keeps a file that could be")
+	}
+	for _, r := range cfg.rotators {
+		if err := r.Rotate(); err != nil {
+			log.Error("rotating failed", "error", err)
+		}
 	}
 }
 

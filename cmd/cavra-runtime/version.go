@@ -12,20 +12,25 @@ var version string
 
 // printVersion prints what was built from what, and with what.
 func printVersion(stdout io.Writer) int {
-	v, revision := version, ""
+	revision := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if v == "" {
-			v = info.Main.Version
-		}
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
 				revision = " " + s.Value
 			}
 		}
 	}
-	if v == "" {
-		v = "(devel)"
-	}
-	fmt.Fprintf(stdout, "cavra-runtime %s%s %s %s/%s\n", v, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	fmt.Fprintf(stdout, "cavra-runtime %s%s %s %s/%s\n", versionName(), revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return exitOK
+}
+
+// versionName is the version, also where no release set it.
+func versionName() string {
+	if info, ok := debug.ReadBuildInfo(); ok && version == "" && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	if version == "" {
+		return "(devel)"
+	}
+	return version
 }

@@ -36,6 +36,8 @@ var attacks = map[string]request{
 	"a write from its directory":         {ActionType: "write_file", Target: "policy.json", Cwd: "conf"},
 	"a directory of ours":                {ActionType: "write_file", Target: "conf"},
 	"a torn log":                         {ActionType: "write_file", Target: "log.jsonl.torn-3"},
+	"a rotated log":                      {ActionType: "write_file", Target: "log.jsonl.000001"},
+	"a log to follow":                    {ActionType: "write_file", Target: "log.jsonl.next"},
 	"a checkpoint":                       {ActionType: "write_file", Target: "log.jsonl.checkpoint"},
 	"a name cut by a NUL":                {ActionType: "read_file", Target: ".env\x00.txt"},
 	"a key cut by a NUL":                 {ActionType: "read_file", Target: "../hmac.key\x00"},

@@ -101,7 +101,7 @@ func anyCovers(names []string, abs string) bool {
 }
 
 // besides are the endings of what the runtime puts beside a file of its own.
-var besides = [...]string{".torn-", ".checkpoint", ".lock", ".ctl", ".pid"}
+var besides = [...]string{".torn-", ".next", ".checkpoint", ".hashes", ".index", ".lock", ".ctl", ".pid"}
 
 // isOrBelow reports whether abs is the file name, under it, or one of those that
 // stand beside it.
@@ -115,7 +115,8 @@ func isOrBelow(name, abs string) bool {
 			return true
 		}
 	}
-	return false
+	// What was rotated has a number.
+	return rest[0] == '.' && len(rest) > 1 && '0' <= rest[1] && rest[1] <= '9'
 }
 
 // mentionedIn reports whether a command line that runs in cwd, which may be

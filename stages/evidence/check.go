@@ -3,6 +3,7 @@ package evidence
 import (
 	"bytes"
 	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strconv"
@@ -19,6 +20,7 @@ type checked struct {
 	length   int64 // in bytes, with the line end
 	isRecord bool  // false where nothing of what follows is known but faults
 	faults   []lineFault
+	record   *Record
 
 	recordID     string
 	sequence     uint64
@@ -26,6 +28,8 @@ type checked struct {
 	recordHash   string
 	time         time.Time
 	signed       bool
+	follows      string            // the file that the record of a rotation names
+	leaf         [sha256.Size]byte // of the line in the tree, where somebody asks
 }
 
 type lineFault struct{ kind, message string }
@@ -36,7 +40,7 @@ func (c *checked) fault(kind, message string) { c.faults = append(c.faults, line
 type checker struct {
 	o      VerifyOptions
 	hasher *hasher
-	signer *signer // nil without a key
+	ring   *ring
 	body   []byte
 	line   []byte
 
@@ -46,11 +50,7 @@ type checker struct {
 }
 
 func newChecker(o VerifyOptions) *checker {
-	c := &checker{o: o, hasher: newHasher()}
-	if len(o.Key) > 0 {
-		c.signer = newSigner(o.Key)
-	}
-	return c
+	return &checker{o: o, hasher: newHasher(), ring: newRing(o)}
 }
 
 // checkAll checks the lines of a chunk.
@@ -68,6 +68,9 @@ func (c *checker) checkAll(k *chunk) {
 			line.tooLong()
 		} else {
 			c.check(rest[:end], &line)
+		}
+		if c.o.Witness != nil && line.isRecord {
+			line.leaf = c.hasher.leaf(rest[:end])
 		}
 		k.lines = append(k.lines, line)
 		rest = rest[end+1:]
@@ -106,10 +109,13 @@ func (c *checker) judge(line []byte, r *Record, k *checked) {
 		k.fault(KindSchema, problem)
 		return
 	}
-	k.isRecord = true
+	k.isRecord, k.record = true, r
 	k.recordID, k.sequence, k.previousHash, k.recordHash = r.RecordID, r.Sequence, r.PreviousHash, r.RecordHash
 	k.time, _ = time.Parse(time.RFC3339Nano, r.Timestamp)
 	k.signed = r.Signature != nil
+	if r.EventType == EventLogRotated {
+		k.follows = r.Response.Target
+	}
 
 	// Write the record again with what it claims, and compare.
 	c.body = appendBody(c.body[:0], &r.Request, &r.Response)
@@ -145,7 +151,7 @@ func (c *checker) checkSignature(r *Record, k *checked) (wellFormed bool) {
 	sig := r.Signature
 	switch {
 	case sig == nil:
-		if c.signer != nil || c.o.KeyID != "" {
+		if c.ring.requires() {
 			k.fault(KindSignatureMissing, "the record is not signed")
 		}
 		return true
@@ -156,14 +162,20 @@ func (c *checker) checkSignature(r *Record, k *checked) (wellFormed bool) {
 		k.fault(KindSignatureInvalid, "the signature's value is not 64 hex digits")
 		return false
 	}
-	if c.o.KeyID != "" && sig.KeyID != c.o.KeyID {
+	if c.ring.keyID != "" && sig.KeyID != c.ring.keyID {
 		k.fault(KindSignatureKeyID, "the signature names another key than the one given")
+		return true
 	}
-	if c.signer != nil {
-		want := c.signer.sign([]byte(r.PreviousHash), []byte(r.RecordHash))
-		if !hmac.Equal(want[:], []byte(sig.Value)) {
-			k.fault(KindSignatureInvalid, "the signature is not that of the key")
-		}
+	if len(c.ring.signers) == 0 {
+		return true
+	}
+	signer := c.ring.find(sig.KeyID)
+	if signer == nil {
+		k.fault(KindSignatureKeyID, "the signature names none of the keys given")
+		return true
+	}
+	if want := signer.sign([]byte(r.PreviousHash), []byte(r.RecordHash)); !hmac.Equal(want[:], []byte(sig.Value)) {
+		k.fault(KindSignatureInvalid, "the signature is not that of the key")
 	}
 	return true
 }

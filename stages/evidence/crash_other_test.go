@@ -6,4 +6,6 @@ import "os"
 
 func childLimit(string) int { return 2 }
 
+func childNotary(string) int { return 2 }
+
 func syncFile(f *os.File) error { return f.Sync() }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -18,7 +19,11 @@ type faultyFiles struct {
 	dead   bool   // every operation after that fails too, as if the process were gone
 	ops    int    // so far
 	failed string // the operation that failed
-	synced int64  // how much of the log is durable
+	late   bool   // a failing rename has done its work: a file system that lost its connection says so too
+
+	logs  []*faultyLog
+	names []func() // take back what was done to the directory and is not durable
+	old   string   // the last name that was linked
 }
 
 var errInjected = errors.New("injected")
@@ -43,8 +48,62 @@ func (f *faultyFiles) OpenLog(path string) (logFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.synced, err = l.Size()
-	return &faultyLog{logFile: l, files: f}, err
+	size, err := l.Size()
+	return f.watch(l, size), err
+}
+
+// watch remembers a file of which size bytes are durable.
+func (f *faultyFiles) watch(l logFile, size int64) logFile {
+	w := &faultyLog{logFile: l, files: f, synced: size}
+	w.info, _ = l.(interface{ Stat() (os.FileInfo, error) }).Stat()
+	f.logs = append(f.logs, w)
+	return w
+}
+
+func (f *faultyFiles) CreateNext(path string) (logFile, error) {
+	if f.fail("create next") {
+		return nil, errInjected
+	}
+	l, err := f.osFiles.CreateNext(path)
+	if err != nil {
+		return nil, err
+	}
+	f.names = append(f.names, func() { os.Remove(nextName(path)) })
+	return f.watch(l, 0), nil
+}
+
+func (f *faultyFiles) Link(path, name string) error {
+	if f.fail("link") {
+		return errInjected
+	}
+	err := f.osFiles.Link(path, name)
+	if err == nil {
+		f.old = name
+		f.names = append(f.names, func() { os.Remove(name) })
+	}
+	return err
+}
+
+func (f *faultyFiles) Rename(path, name string) error {
+	failed := f.fail("rename")
+	if failed && !f.late {
+		return errInjected
+	}
+	err := f.osFiles.Rename(path, name)
+	if old := f.old; err == nil {
+		f.names = append(f.names, func() { os.Rename(name, path); os.Link(old, name) })
+	}
+	if failed {
+		return errInjected
+	}
+	return err
+}
+
+func (f *faultyFiles) Remove(path string) error {
+	if f.fail("remove") {
+		return errInjected
+	}
+	return f.osFiles.Remove(path)
 }
 
 func (f *faultyFiles) CreateAside(path string) (asideFile, error) {
@@ -59,12 +118,18 @@ func (f *faultyFiles) SyncDir(path string) error {
 	if f.fail("sync directory") {
 		return errInjected
 	}
-	return f.osFiles.SyncDir(path)
+	err := f.osFiles.SyncDir(path)
+	if err == nil {
+		f.names = nil
+	}
+	return err
 }
 
 type faultyLog struct {
 	logFile
-	files *faultyFiles
+	files  *faultyFiles
+	info   os.FileInfo
+	synced int64 // how much of it is durable
 }
 
 // Write writes half of what it is given before it fails.
@@ -96,7 +161,7 @@ func (l *faultyLog) Sync() error {
 	}
 	size, err := l.logFile.Size()
 	if err == nil {
-		l.files.synced = size
+		l.synced = size
 	}
 	return errors.Join(err, l.logFile.Sync())
 }
@@ -156,11 +221,11 @@ func (a *faultyAside) Close() error {
 // that loses what was not synced. What was answered is never missing from the
 // log, and the log verifies after the next start.
 func TestEveryOperationFails(t *testing.T) {
-	for _, how := range []string{"once", "for good", "with a crash"} {
+	for _, how := range []string{"once", "once, late", "for good", "with a crash"} {
 		t.Run(how, func(t *testing.T) {
 			met := map[string]bool{}
 			for at := 1; ; at++ {
-				files := &faultyFiles{at: at, dead: how != "once"}
+				files := &faultyFiles{at: at, dead: how == "for good" || how == "with a crash", late: how == "once, late"}
 				path, answered := newPath(t), map[string]bool{}
 				story(t, path, files, answered)
 				if files.failed == "" {
@@ -170,11 +235,17 @@ func TestEveryOperationFails(t *testing.T) {
 				if how == "with a crash" {
 					crash(t, path, files, at)
 				}
-				mustClose(t, open(t, path, signed))
+				l, err := Open(path, signed)
+				if err != nil {
+					t.Fatalf("after operation %d, %s: %v", at, files.failed, err)
+				}
+				add(t, l, "after")
+				must(t, l.Rotate())
+				mustClose(t, l)
 				wantValid(t, path, signed.verify())
 				wantRecords(t, path, answered)
 			}
-			for _, op := range []string{"open", "create aside", "sync directory", "write", "size", "read", "sync", "truncate", "look", "close", "write aside", "sync aside", "close aside"} {
+			for _, op := range []string{"open", "create aside", "sync directory", "write", "size", "read", "sync", "truncate", "look", "close", "write aside", "sync aside", "close aside", "create next", "link", "rename"} {
 				if !met[op] {
 					t.Errorf("%s never failed", op)
 				}
@@ -183,8 +254,8 @@ func TestEveryOperationFails(t *testing.T) {
 	}
 }
 
-// story starts a log, appends, is cut short in the middle of a record, starts
-// again and appends. It puts the ids of what was answered into answered.
+// story starts a log, appends, rotates, is cut short in the middle of a record,
+// starts again and does the same. It puts the ids of what was answered into answered.
 func story(t *testing.T, path string, files *faultyFiles, answered map[string]bool) {
 	t.Helper()
 	o := signed
@@ -196,6 +267,9 @@ func story(t *testing.T, path string, files *faultyFiles, answered map[string]bo
 				req, resp := exchange(fmt.Sprint(i))
 				if l.Append(id, req, resp) == nil {
 					answered[id] = true
+				}
+				if i == 1 {
+					_ = l.Rotate() // the log goes on in one file or the other
 				}
 			}
 			l.Close()
@@ -209,19 +283,31 @@ func story(t *testing.T, path string, files *faultyFiles, answered map[string]bo
 	}
 }
 
-// crash takes back some of what was not synced.
+// crash takes back some of what was not synced, of the files and of their
+// names.
 func crash(t *testing.T, path string, files *faultyFiles, salt int) {
 	t.Helper()
-	info, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return
+	if salt%2 == 0 {
+		for _, back := range slices.Backward(files.names) {
+			back()
+		}
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if lost := info.Size() - files.synced; lost > 0 {
-		if err := os.Truncate(path, files.synced+lost*int64(salt%3)/2); err != nil {
-			t.Fatal(err)
+	names, err := Files(path)
+	must(t, err)
+	for _, name := range append(names, nextName(path)) {
+		info, err := os.Stat(name)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		must(t, err)
+		for _, l := range slices.Backward(files.logs) {
+			if !os.SameFile(info, l.info) {
+				continue
+			}
+			if lost := info.Size() - l.synced; lost > 0 {
+				must(t, os.Truncate(name, l.synced+lost*int64(salt%3)/2))
+			}
+			break
 		}
 	}
 }

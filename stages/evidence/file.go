@@ -10,8 +10,20 @@ import (
 type fileSystem interface {
 	// OpenLog opens the log at path for reading and appending, and makes it and
 	// its directory where they are missing. It refuses what is no safe place for
-	// a log, and a log that another process has open.
+	// a log, and a log that another process has open. It takes back what a
+	// rotation that was interrupted left behind.
 	OpenLog(path string) (logFile, error)
+	// CreateNext makes the file that is to follow the log at path, empty, locked
+	// and under nextName(path). One that a crash left there is removed.
+	CreateNext(path string) (logFile, error)
+	// Link gives a file a second name. A name that is in use is refused.
+	Link(path, name string) error
+	// Rename gives a file another name, in the place of the one that has it.
+	Rename(path, name string) error
+	// Remove takes away a name, and the file if it was the last.
+	Remove(path string) error
+	// Space is how many bytes dir's file system has free, and in all.
+	Space(dir string) (free, total int64, err error)
 	// CreateAside makes a new file, only for us, for what is cut off a log.
 	CreateAside(path string) (asideFile, error)
 	// SyncDir makes the names in a directory durable.

@@ -13,6 +13,10 @@ var errNoLocks = errors.New("the evidence log needs file locks, which this runti
 type osFiles struct{}
 
 func (osFiles) OpenLog(string) (logFile, error)       { return nil, errNoLocks }
+func (osFiles) CreateNext(string) (logFile, error)    { return nil, errNoLocks }
+func (osFiles) Link(string, string) error             { return errNoLocks }
+func (osFiles) Rename(string, string) error           { return errNoLocks }
+func (osFiles) Remove(string) error                   { return errNoLocks }
 func (osFiles) CreateAside(string) (asideFile, error) { return nil, errNoLocks }
 func (osFiles) SyncDir(string) error                  { return errNoLocks }
 

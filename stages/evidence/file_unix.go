@@ -43,6 +43,32 @@ func (osFiles) OpenLog(path string) (logFile, error) {
 	return l, nil
 }
 
+// CreateNext needs no check of the file's mode and owner: it is new.
+func (osFiles) CreateNext(path string) (logFile, error) {
+	name := nextName(path)
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, permissions)
+	if err != nil {
+		return nil, err
+	}
+	l := &osLog{File: f, path: path}
+	if err = unix.Fstat(int(f.Fd()), &l.stat); err == nil {
+		err = l.lock()
+	}
+	if err != nil {
+		f.Close()
+		_ = os.Remove(name)
+		return nil, err
+	}
+	return l, nil
+}
+
+func (osFiles) Link(path, name string) error   { return os.Link(path, name) }
+func (osFiles) Rename(path, name string) error { return os.Rename(path, name) }
+func (osFiles) Remove(path string) error       { return os.Remove(path) }
+
 func (osFiles) CreateAside(path string) (asideFile, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, permissions)
 }
@@ -109,8 +135,6 @@ func (l *osLog) check() error {
 		return fmt.Errorf("the evidence log %s is not a regular file: name a file", l.path)
 	case st.Uid != uint32(os.Geteuid()):
 		return fmt.Errorf("the evidence log %s belongs to user %d: use one of your own, or run chown", l.path, st.Uid)
-	case st.Nlink > 1:
-		return fmt.Errorf("the evidence log %s has %d names (hard links): whoever made the others can reach it; remove them", l.path, st.Nlink)
 	case st.Mode&0o077 != 0:
 		return fmt.Errorf("others can read or write the evidence log %s (mode %04o): run chmod 600 on it", l.path, st.Mode&0o777)
 	}
@@ -118,7 +142,44 @@ func (l *osLog) check() error {
 		return err
 	}
 	// Between the opening and the lock the file may have been given another name.
-	return l.Unchanged(-1)
+	if err := l.Unchanged(-1); err != nil {
+		return err
+	}
+	if err := l.undoRotation(); err != nil {
+		return fmt.Errorf("taking back a rotation of the evidence log %s that was interrupted: %w", l.path, err)
+	}
+	if l.stat.Nlink > 1 {
+		return fmt.Errorf("the evidence log %s has %d names (hard links): whoever made the others can reach it; remove them", l.path, l.stat.Nlink)
+	}
+	return nil
+}
+
+// undoRotation removes what a rotation that was interrupted left beside the log:
+// the file that was to follow, and the log's name with a number. Nothing was
+// answered from that file.
+func (l *osLog) undoRotation() error {
+	if err := os.Remove(nextName(l.path)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if l.stat.Nlink == 1 {
+		return nil
+	}
+	numbers, err := rotatedFiles(l.path)
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		name := rotatedName(l.path, n)
+		var st unix.Stat_t
+		if err := unix.Lstat(name, &st); err != nil || st.Dev != l.stat.Dev || st.Ino != l.stat.Ino {
+			continue
+		}
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+	}
+	// What is left of other names shows in the count.
+	return unix.Fstat(int(l.Fd()), &l.stat)
 }
 
 // A verifier holds the lock for a moment to see whether a writer does, so a

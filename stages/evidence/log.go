@@ -59,11 +59,24 @@ type LogOptions struct {
 	// KeyID is written into each signature, so that a verifier knows which key it
 	// needs.
 	KeyID string
-	// VerifyAll has Open verify the whole log however long it is, rather than
+	// OldKeys are keys that signed records of the log before Key did. With them
+	// each key needs its id.
+	OldKeys []Key
+	// VerifyAll has Open verify the whole file however long it is, rather than
 	// its last 64 MiB.
 	VerifyAll bool
+	// RotateSize is the size in bytes from which on the file is rotated; see
+	// Rotate. 0 rotates on request only.
+	RotateSize int64
+	// WarnFree and MinFree are how much space in bytes the log's file system
+	// must have free, or a warning is logged and Append fails. 0 means the
+	// defaults; see freeSpace.
+	WarnFree, MinFree int64
 	// Log is told of repairs and of what ends the log's life. nil logs nothing.
 	Log hclog.Logger
+
+	// follow keeps pace with the log; nil where nobody does.
+	follow follower
 
 	// For tests.
 	files     fileSystem
@@ -96,9 +109,14 @@ type Log struct {
 	poison error // why nothing more is written; nil while all is well
 	hasher *hasher
 	signer *signer // nil where records are not signed
+	space  *freeSpace
 	batch  []*entry
 	buf    []byte
 	stamp  []byte
+
+	number      uint64 // of the rotated file before this one; 0 where there is none
+	begun       uint64 // sequence of this file's first record, where we began it
+	rotateAfter time.Time
 }
 
 // A head is the end of a chain: what the next record follows.
@@ -160,6 +178,9 @@ func Open(path string, o LogOptions) (*Log, error) {
 	if o.verifyEnd == 0 {
 		o.verifyEnd = verifyEnd
 	}
+	if err := checkName(path); err != nil {
+		return nil, err
+	}
 	// The path is looked up again before each batch, so it must not depend on
 	// the working directory.
 	path, err := filepath.Abs(path)
@@ -180,9 +201,14 @@ func Open(path string, o LogOptions) (*Log, error) {
 		return nil, err
 	}
 	if err := l.resume(); err != nil {
+		if l.o.follow != nil {
+			_ = l.o.follow.Close()
+		}
 		l.file.Close()
 		return nil, err
 	}
+	l.space = newFreeSpace(l)
+	_ = l.space.check(time.Now()) // warns now; with too little each request is refused
 	go l.run()
 	return l, nil
 }
@@ -223,6 +249,7 @@ func (l *Log) write(e *entry) error {
 	l.batch = append(l.batch[:0], e)
 	err := l.commit(l.batch)
 	clear(l.batch)
+	l.rotateIfLarge()
 	return err
 }
 
@@ -279,10 +306,11 @@ func (l *Log) run() {
 				e.done <- err
 			}
 			clear(l.batch)
+			l.rotateIfLarge()
 			l.own.Unlock()
 		case <-tick:
 			l.own.Lock()
-			_ = l.sync() // what fails here poisons the log
+			_ = l.settle() // what fails here poisons the log
 			l.own.Unlock()
 		}
 	}
@@ -316,7 +344,7 @@ func (l *Log) commit(batch []*entry) error {
 		return l.poison
 	}
 	if err := l.look(); err != nil {
-		return l.die(err)
+		return err
 	}
 	next, b := l.head, l.buf[:0]
 	for _, e := range batch {
@@ -338,8 +366,15 @@ func (l *Log) commit(batch []*entry) error {
 			return err
 		}
 	}
+	first := l.head.sequence + 1
 	l.head = next
 	l.size += int64(len(b))
+	if l.o.follow != nil {
+		l.o.follow.Written(first, b)
+		if !l.dirty {
+			l.o.follow.Synced()
+		}
+	}
 	return nil
 }
 
@@ -347,17 +382,17 @@ func (l *Log) commit(batch []*entry) error {
 // looking costs half of what writing a record does.
 const lookEvery = time.Millisecond
 
-// look makes sure that the file is still ours alone: with SyncAlways before each
-// batch, which a sync outweighs by far.
+// look makes sure that the file is still ours alone, with SyncAlways before each
+// batch, which a sync outweighs by far; and now and then that there is room.
 func (l *Log) look() error {
-	if l.o.Sync != SyncAlways {
-		now := time.Now()
-		if now.Sub(l.looked) < lookEvery {
-			return nil
-		}
+	now := time.Now()
+	if l.o.Sync == SyncAlways || now.Sub(l.looked) >= lookEvery {
 		l.looked = now
+		if err := l.file.Unchanged(l.size); err != nil {
+			return l.die(err)
+		}
 	}
-	return l.file.Unchanged(l.size)
+	return l.space.check(now)
 }
 
 // encode appends the line of the record that follows at, and moves at to it.
@@ -394,6 +429,18 @@ func (l *Log) sync() error {
 	return nil
 }
 
+// settle makes durable what was written before it returned to its callers.
+func (l *Log) settle() error {
+	if !l.dirty {
+		return l.poison
+	}
+	err := l.sync()
+	if err == nil && l.o.follow != nil {
+		l.o.follow.Synced()
+	}
+	return err
+}
+
 // die ends the log's life but for the answer to those who still come.
 func (l *Log) die(err error) error {
 	l.poison = err
@@ -405,7 +452,10 @@ func (l *Log) die(err error) error {
 func (l *Log) end() {
 	l.own.Lock()
 	defer l.own.Unlock()
-	l.err = l.sync()
+	l.err = l.settle()
+	if l.o.follow != nil {
+		l.err = errors.Join(l.err, l.o.follow.Close())
+	}
 	if err := l.file.Close(); l.err == nil && err != nil {
 		l.err = fmt.Errorf("closing the evidence log: %w", err)
 	}

@@ -46,12 +46,12 @@ func TestSyncModes(t *testing.T) {
 			if size == 0 {
 				t.Error("Append returned before the record was written")
 			}
-			if c.early && files.synced != size {
-				t.Errorf("%d of %d bytes are durable when Append returns", files.synced, size)
+			if c.early && files.logs[0].synced != size {
+				t.Errorf("%d of %d bytes are durable when Append returns", files.logs[0].synced, size)
 			}
 			mustClose(t, l)
-			if files.synced != size {
-				t.Errorf("%d of %d bytes are durable after Close", files.synced, size)
+			if files.logs[0].synced != size {
+				t.Errorf("%d of %d bytes are durable after Close", files.logs[0].synced, size)
 			}
 		})
 	}

@@ -23,6 +23,7 @@ const (
 const (
 	EventDecision    = "cavra.go_daemon.decision"
 	EventLogRepaired = "cavra.go_daemon.log_repaired"
+	EventLogRotated  = "cavra.go_daemon.log_rotated" // the first record of a file; its target is the file before
 )
 
 // A Record is one line of a log.
@@ -120,6 +121,18 @@ func (h *hasher) append(b []byte, d *draft) (line []byte, at int) {
 }
 
 var closingBrace = []byte{'}'}
+
+// leaf is the hash of a line, given without its end, as a leaf of the tree of
+// RFC 6962.
+func (h *hasher) leaf(line []byte) (leaf [sha256.Size]byte) {
+	h.sha.Reset()
+	h.sha.Write(leafPrefix)
+	h.sha.Write(line)
+	h.sha.Sum(leaf[:0])
+	return leaf
+}
+
+var leafPrefix = []byte{0}
 
 // appendSignature appends the member signature.
 func appendSignature(b []byte, keyID string, value []byte) []byte {

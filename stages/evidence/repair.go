@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
 )
@@ -35,11 +34,15 @@ func (l *Log) resume() error {
 			return fmt.Errorf("reading the evidence log %s: %w", l.path, err)
 		}
 	}
-	s := l.scanFrom(start, size)
+	before, err := l.origin(size)
+	if err != nil {
+		return err
+	}
+	s := l.scanFrom(start, size, before)
 	if start > 0 && s.line == 0 && s.readErr == nil {
 		// The end holds no whole line to go on from, so the rest must be read.
 		start = 0
-		s = l.scanFrom(start, size)
+		s = l.scanFrom(start, size, before)
 	}
 	if s.readErr == nil && s.read < size-start {
 		s.readErr = errShrunk
@@ -51,11 +54,37 @@ func (l *Log) resume() error {
 		return err
 	}
 	l.head, l.size = s.head, start+s.whole
+	if l.o.follow != nil {
+		// What a killed process wrote stands in the log and may not be on the disk,
+		// while a follower takes it for durable.
+		if err := l.file.Sync(); err != nil {
+			return fmt.Errorf("syncing the evidence log: %w", err)
+		}
+		files, err := Files(l.path)
+		if err != nil {
+			return fmt.Errorf("looking for rotated files of the evidence log: %w", err)
+		}
+		if err := l.o.follow.Start(files, l.size, l.head.sequence, string(l.head.previousHash())); err != nil {
+			return err
+		}
+	}
 	return l.repair(s.torn)
 }
 
-func (l *Log) scanFrom(start, size int64) *scan {
-	s := newScan(VerifyOptions{Key: l.o.Key, KeyID: l.o.KeyID}, start)
+// verifyOptions are those that check what the log signs.
+func (l *Log) verifyOptions() VerifyOptions {
+	return VerifyOptions{Key: l.o.Key, KeyID: l.o.KeyID, OldKeys: l.o.OldKeys}
+}
+
+// scanFrom reads the file from start, which begins a line. before is what its
+// first record follows.
+func (l *Log) scanFrom(start, size int64, before head) *scan {
+	s := newScan(l.verifyOptions())
+	if start == 0 {
+		s.follow(before)
+	} else {
+		s.followUnknown(start)
+	}
 	s.run(io.NewSectionReader(l.file, start, size-start))
 	return s
 }
@@ -79,7 +108,7 @@ func lineAfter(r io.ReaderAt, offset, size int64) (int64, error) {
 // refuse gives the reason not to continue the log that s has read, or nil. A
 // last line that was cut short is none.
 func (l *Log) refuse(s *scan) error {
-	r := &s.report
+	r := &s.log
 	switch {
 	case s.faults == 0 && l.signer == nil && r.SignedRecords > 0:
 		return fmt.Errorf("the evidence log %s is signed and no signing key is configured: configure the key, or move the log away to start an unsigned one", l.path)
@@ -89,8 +118,8 @@ func (l *Log) refuse(s *scan) error {
 		return fmt.Errorf("the evidence log %s is not signed and a signing key is configured: move the log away, so that a signed one begins, or start without the key", l.path)
 	case s.only(KindSignatureInvalid) && s.faults == r.Records:
 		return fmt.Errorf("no signature in the evidence log %s can be verified with the configured key: configure the key that signed it, or move the log away to start a new one", l.path)
-	case s.only(KindSignatureKeyID) && s.faults == r.Records:
-		return fmt.Errorf("the evidence log %s was signed under another key id than the configured one: configure that key and its id, or move the log away to start a new one", l.path)
+	case s.only(KindSignatureKeyID):
+		return fmt.Errorf("the evidence log %s holds records that were signed under another key id than the configured one: configure that key and its id too, under signing_keys, or move the log away to start a new one", l.path)
 	}
 	first := r.ErrorDetails[0]
 	if s.start > 0 {
@@ -140,7 +169,7 @@ func (l *Log) repair(torn int64) error {
 	if err := l.commit([]*entry{e}); err != nil {
 		return failed("recording it", err)
 	}
-	if err := l.sync(); err != nil { // whatever the SyncMode
+	if err := l.settle(); err != nil { // whatever the SyncMode
 		return failed("recording it", err)
 	}
 	l.o.Log.Warn("the last line of the evidence log was cut short, as after a crash; it was kept and cut off", "path", l.path, "kept", kept)
@@ -188,8 +217,7 @@ func (l *Log) copyAside(path string, n int64) error {
 	return err
 }
 
-// repairEntry is the record of a repair. It has the shape of a decision, so that
-// every verifier takes it, but decides nothing.
+// repairEntry is the record of a repair.
 func (l *Log) repairEntry(kept []string) (*entry, error) {
 	described := make([]string, len(kept))
 	for i, path := range kept {
@@ -198,30 +226,19 @@ func (l *Log) repairEntry(kept []string) (*entry, error) {
 			return nil, err
 		}
 	}
-	id := newRecordID()
-	resp := &enforcementv1.DecisionResponse{
-		DecisionID: "dec_" + id[:12],
-		SessionID:  "local",
-		AgentID:    "cavra-runtime",
-		Actor:      "cavra-runtime",
-		ActionType: "evidence_log",
-		Target:     filepath.Base(l.path),
-		RuleID:     "evidence.log.repaired",
-		Severity:   enforcementv1.SeverityMedium,
+	return l.eventEntry(EventLogRepaired, enforcementv1.DecisionResponse{
+		Target:   filepath.Base(l.path),
+		RuleID:   "evidence.log.repaired",
+		Severity: enforcementv1.SeverityMedium,
 		Reason: "The log did not end with a whole line when it was opened, as after a crash. What followed the last whole line was cut off and is kept beside the log: " +
 			strings.Join(described, ", ") + ".",
-		EvidenceRefs:  []string{"evidence://local/dec_" + id[:12], refPrefix + id},
-		Timestamp:     l.o.now().UTC().Format(time.RFC3339Nano),
-		CorrelationID: "corr_" + id[12:],
-	}
-	body := appendValidBody(nil, &enforcementv1.EvaluateRequest{}, resp)
-	return &entry{eventType: EventLogRepaired, recordID: id, body: body}, nil
+	}), nil
 }
 
 // describeFile names a file with its length and its hash, which ties the file
 // to the chain.
 func describeFile(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := OpenRegular(path)
 	if err != nil {
 		return "", err
 	}

@@ -2,29 +2,41 @@ package evidence
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 )
 
-// A scan reads a log once. One goroutine cuts what it reads into chunks of
-// whole lines, several check the lines of a chunk, and the one that called run
-// links them in order.
+// A scan reads the files of a log once, in order. One goroutine cuts what it
+// reads into chunks of whole lines, several check the lines of a chunk, and the
+// one that called run links them in order.
 type scan struct {
-	o     VerifyOptions
-	start int64 // where in the file it begins; the chain before that is unknown
+	o      VerifyOptions
+	reader *Reader // who is shown each line; nil where nobody is
 
-	// The reader's, to be read when run has returned.
+	// The reader's, to be read when run has returned: of the current file.
 	readErr error // other than the end of the file
 	read    int64 // bytes
 	torn    int64 // bytes after the last line end
 
-	report Report
+	// Of the current file.
+	file   string // its name in faults; empty where it has none
+	before int64  // bytes of the files before it
+	start  int64  // where in it the scan begins; the chain before that is unknown
+	number uint64 // of the rotated file before it, as far as the set holds it
+	line   uint64 // lines so far
+	whole  int64  // their bytes
+
+	// Of the whole log.
+	log    Report
+	base   string // its name, as far as it has one
 	faults uint64
 	kinds  map[string]uint64 // faults by kind
-	line   uint64            // lines so far
-	whole  int64             // their bytes
 	head   head              // what the last record says
+	total  int64             // bytes of all files; 0 where it is not known
 
 	// What the next record must follow.
 	sequence      uint64
@@ -34,12 +46,32 @@ type scan struct {
 
 	clock       time.Time
 	backwards   uint64
-	backwardsAt uint64
+	backwardsAt string
 }
 
-// newScan makes a scan of what follows the first start bytes of a log.
-func newScan(o VerifyOptions, start int64) *scan {
-	return &scan{o: o, start: start, kinds: map[string]uint64{}, sequenceKnown: start == 0, hashKnown: start == 0}
+// newScan makes a scan of a log from its first record.
+func newScan(o VerifyOptions) *scan {
+	return &scan{o: o, base: "log", kinds: map[string]uint64{}, sequenceKnown: true, hashKnown: true}
+}
+
+// follow has the scan go on from a record that was read before.
+func (s *scan) follow(h head) {
+	s.sequence, s.hash = h.sequence, string(h.previousHash())
+}
+
+// followUnknown has the scan go on from start, where a line begins of which
+// nobody knows what it follows.
+func (s *scan) followUnknown(start int64) {
+	s.start, s.sequenceKnown, s.hashKnown = start, false, false
+}
+
+// begin turns to the next file of a set; number is that of the file before it.
+func (s *scan) begin(path string, number uint64) {
+	s.before += s.whole
+	s.readErr, s.read, s.torn = nil, 0, 0
+	s.file, s.start, s.line, s.whole = filepath.Base(path), 0, 0, 0
+	s.number = number
+	s.log.Files = append(s.log.Files, FileReport{Path: path})
 }
 
 // A chunk is a run of whole lines.
@@ -77,11 +109,20 @@ func (s *scan) run(r io.Reader) {
 	}
 	for c := range ordered {
 		<-c.done
+		text := c.buf
 		for i := range c.lines {
-			s.link(&c.lines[i])
+			k := &c.lines[i]
+			s.link(k)
+			if s.reader != nil {
+				s.reader.linked(k, text)
+				text = text[min(k.length, int64(len(text))):]
+			}
 		}
 		c.reset()
 		free <- c
+		if s.o.Progress != nil {
+			s.o.Progress(s.before+s.whole, s.total)
+		}
 	}
 }
 
@@ -165,7 +206,7 @@ func (s *scan) readTo(n int, err error) (end bool) {
 // link puts the next line at the end of the chain.
 func (s *scan) link(c *checked) {
 	s.line++
-	at := Fault{Line: s.line, Offset: s.start + s.whole, RecordID: c.recordID}
+	at := Fault{File: s.file, Line: s.line, Offset: s.start + s.whole, RecordID: c.recordID}
 	s.whole += c.length
 	for _, f := range c.faults {
 		at.Kind, at.Message = f.kind, f.message
@@ -185,19 +226,29 @@ func (s *scan) link(c *checked) {
 	s.head.sequence = c.sequence
 	copy(s.head.hash[:], c.recordHash)
 
-	if s.report.Records++; s.report.Records == 1 {
-		s.report.FirstSequence = c.sequence
+	if s.log.Records++; s.log.Records == 1 {
+		s.log.FirstSequence = c.sequence
 	}
-	s.report.LastSequence, s.report.HeadHash = c.sequence, c.recordHash
+	s.log.LastSequence, s.log.HeadHash = c.sequence, c.recordHash
+	if n := len(s.log.Files); n > 0 {
+		file := &s.log.Files[n-1]
+		if file.Records++; file.Records == 1 {
+			file.FirstSequence = c.sequence
+		}
+		file.LastSequence, file.HeadHash = c.sequence, c.recordHash
+	}
 	if c.signed {
-		s.report.SignedRecords++
+		s.log.SignedRecords++
 	}
 	if c.time.Before(s.clock) {
 		if s.backwards++; s.backwards == 1 {
-			s.backwardsAt = s.line
+			s.backwardsAt = at.where()
 		}
 	}
 	s.clock = c.time
+	if s.o.Witness != nil {
+		s.o.Witness.Line(c.sequence, c.recordHash, c.leaf)
+	}
 }
 
 // checkChain holds a record to the one before it.
@@ -209,7 +260,10 @@ func (s *scan) checkChain(at Fault, c *checked) {
 	want := s.sequence + 1
 	switch {
 	case !s.sequenceKnown || c.sequence == want:
-	case s.line == 1:
+	case s.line == 1 && c.sequence > want && s.misses(c):
+		fault(KindMissing, "the file starts with record "+decimal(c.sequence)+" and goes on from "+rotatedName(s.base, numberIn(c.follows))+", which is missing here: that is valid only under a checkpoint that covers it")
+		s.hashKnown = false
+	case s.line == 1 && s.log.Records == 0:
 		fault(KindStart, "the file starts with record "+decimal(c.sequence)+": the records before it are missing")
 		s.hashKnown = false
 	default:
@@ -228,12 +282,39 @@ func (s *scan) checkChain(at Fault, c *checked) {
 	}
 }
 
+// misses reports whether files are missing before the current one, whose first
+// record is given, and notes their names.
+func (s *scan) misses(first *checked) bool {
+	last := numberIn(first.follows)
+	if last <= s.number {
+		return false
+	}
+	for n := s.number + 1; n <= last; n++ {
+		if len(s.log.Missing) == maxFaults {
+			s.log.Missing = append(s.log.Missing, fmt.Sprintf("and %d more", last-n+1))
+			break
+		}
+		s.log.Missing = append(s.log.Missing, rotatedName(s.base, n))
+	}
+	return true
+}
+
+// waive takes back the faults of a kind.
+func (s *scan) waive(kind string) {
+	s.faults -= s.kinds[kind]
+	delete(s.kinds, kind)
+	s.log.ErrorDetails = slices.DeleteFunc(s.log.ErrorDetails, func(f Fault) bool { return f.Kind == kind })
+}
+
 // fault adds to the report.
 func (s *scan) fault(f Fault) {
 	s.faults++
 	s.kinds[f.Kind]++
-	if len(s.report.ErrorDetails) < maxFaults {
-		s.report.ErrorDetails = append(s.report.ErrorDetails, f)
+	if s.reader != nil {
+		s.reader.line.Faults = append(s.reader.line.Faults, f)
+	}
+	if len(s.log.ErrorDetails) < maxFaults {
+		s.log.ErrorDetails = append(s.log.ErrorDetails, f)
 	}
 }
 

@@ -7,8 +7,10 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-multierror"
 
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/document"
 	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/stages/evidence/checkpoint"
 )
 
 // Options are those of the evidence stage.
@@ -31,25 +33,75 @@ type Options struct {
 	SigningKeyFile string `json:"signing_key_file"`
 	// SigningKeyID names the key in each signature.
 	SigningKeyID string `json:"signing_key_id"`
+	// SigningKeys are further keys, each in a file of its own: those that signed
+	// records of the log before, so that a key can be replaced. Where there is no
+	// other key, the first of them signs.
+	SigningKeys []SigningKey `json:"signing_keys"`
+	// RequireSignature refuses to start, or to verify, without a key.
+	RequireSignature bool `json:"require_signature"`
+	// RotateSize is the size from which on the log is closed under a number and a
+	// new file begun. 0 rotates only when asked to.
+	RotateSize document.Bytes `json:"rotate_size"`
+	// WarnFree is the free space of the log's file system below which a warning
+	// is logged. Default: 256MiB, or a tenth of the file system if that is less.
+	WarnFree document.Bytes `json:"warn_free"`
+	// MinFree is the free space below which nothing is recorded, and so every
+	// request blocked. Default: 16MiB, or a fiftieth of the file system if that
+	// is less.
+	MinFree document.Bytes `json:"min_free"`
+	// CheckpointKey is the Ed25519 private key, in PEM (PKCS #8), that signs
+	// checkpoints of the log. Prefer CheckpointKeyFile.
+	CheckpointKey string `json:"checkpoint_key"`
+	// CheckpointKeyFile is a file that holds that key. It must not be open to
+	// everybody. With it, a checkpoint stands beside the log within 100 ms of each
+	// record, and a start refuses a log that does not bear its checkpoint out.
+	CheckpointKeyFile string `json:"checkpoint_key_file"`
+	// CheckpointPublicKeyFile is a file of public keys in PEM, one or more, that
+	// checkpoints may be signed with too: after a change of keys those of before.
+	CheckpointPublicKeyFile string `json:"checkpoint_public_key_file"`
 	// VerifyAll verifies the whole log at start, however long it is, rather than
 	// its last 64 MiB.
 	VerifyAll bool `json:"verify_all"`
 }
 
+// SigningKey is one entry of Options.SigningKeys.
+type SigningKey struct {
+	// ID is what signatures name the key by.
+	ID string `json:"id"`
+	// File holds the key; see Options.SigningKeyFile.
+	File string `json:"file"`
+}
+
 // SetDefaults sets what is not empty by default.
 func (o *Options) SetDefaults() { o.Sync = SyncAlways }
 
-// Files are the log and the file of the key.
+// Files are the log, what stands beside it, and the files of keys.
 func (o Options) Files() []pipeline.File {
 	var files []pipeline.File
 	if o.Log != "" {
-		files = append(files, pipeline.File{Path: o.Log})
+		for _, suffix := range []string{"", checkpoint.Suffix, checkpoint.HashesSuffix, checkpoint.IndexSuffix} {
+			files = append(files, pipeline.File{Path: o.Log + suffix})
+		}
+	}
+	if o.CheckpointKeyFile != "" {
+		files = append(files, pipeline.File{Path: o.CheckpointKeyFile, Secret: true})
+	}
+	if o.CheckpointPublicKeyFile != "" {
+		files = append(files, pipeline.File{Path: o.CheckpointPublicKeyFile})
 	}
 	if o.SigningKeyFile != "" {
 		files = append(files, pipeline.File{Path: o.SigningKeyFile, Secret: true})
 	}
+	for _, k := range o.SigningKeys {
+		if k.File != "" {
+			files = append(files, pipeline.File{Path: k.File, Secret: true})
+		}
+	}
 	return files
 }
+
+// leastRotateSize keeps a slip of the unit from making a file of each record.
+const leastRotateSize document.Bytes = 64 << 10
 
 // Stage records each exchange and gives FactEvidence.
 type Stage struct {
@@ -67,7 +119,17 @@ func New(o Options, env pipeline.Env) (*Stage, error) {
 	if !o.Sync.valid() {
 		faults = multierror.Append(faults, o.Sync.fault())
 	}
-	key, warnings, err := o.key().Load()
+	ring, warnings, err := o.loadKeys()
+	if err != nil {
+		faults = multierror.Append(faults, err)
+	}
+	if o.RotateSize > 0 && o.RotateSize < leastRotateSize {
+		faults = multierror.Append(faults, fmt.Errorf("rotate_size is %v, and %v is the least: each file costs a few syncs", o.RotateSize, leastRotateSize))
+	}
+	if err := checkName(o.Log); err != nil {
+		faults = multierror.Append(faults, err)
+	}
+	notary, err := o.notary(log)
 	if err != nil {
 		faults = multierror.Append(faults, err)
 	}
@@ -81,11 +143,24 @@ func New(o Options, env pipeline.Env) (*Stage, error) {
 		log.Warn("no evidence log is configured: decisions are not recorded; name one with --evidence-log, or as the stage's option log")
 		return &Stage{setting: "none: decisions are not recorded"}, nil
 	}
-	setting := fmt.Sprintf("%s, sync %s, %s", o.Log, o.Sync, signing(key, o.SigningKeyID))
+	setting := fmt.Sprintf("%s, sync %s, %s", o.Log, o.Sync, signing(ring))
+	if notary != nil {
+		setting += ", checkpoints"
+	}
 	if env.DryRun {
 		return &Stage{setting: setting}, nil // opening it would lock it, and repair it
 	}
-	l, err := Open(o.Log, LogOptions{Sync: o.Sync, Key: key, KeyID: o.SigningKeyID, VerifyAll: o.VerifyAll, Log: log})
+	options := LogOptions{
+		Sync: o.Sync, VerifyAll: o.VerifyAll, Log: log,
+		RotateSize: int64(o.RotateSize), WarnFree: int64(o.WarnFree), MinFree: int64(o.MinFree),
+	}
+	if len(ring) > 0 {
+		options.Key, options.KeyID, options.OldKeys = ring[0].Key, ring[0].ID, ring[1:]
+	}
+	if notary != nil {
+		options.follow = notary
+	}
+	l, err := Open(o.Log, options)
 	if err != nil {
 		return nil, err
 	}
@@ -93,14 +168,14 @@ func New(o Options, env pipeline.Env) (*Stage, error) {
 }
 
 // signing says how records are signed.
-func signing(key []byte, id string) string {
+func signing(ring []Key) string {
 	switch {
-	case key == nil:
+	case len(ring) == 0:
 		return "not signed"
-	case id == "":
+	case ring[0].ID == "":
 		return "signed"
 	}
-	return "signed as " + id
+	return "signed as " + ring[0].ID
 }
 
 // Describe says where and how decisions are recorded.
@@ -129,6 +204,14 @@ func (s *Stage) Handle(_ context.Context, x *pipeline.Exchange) error {
 		return errUnavailable.Because(err)
 	}
 	return nil
+}
+
+// Rotate closes the log's file under a number and begins another; see Log.Rotate.
+func (s *Stage) Rotate() error {
+	if s.log == nil {
+		return nil
+	}
+	return s.log.Rotate()
 }
 
 // Close makes durable what was recorded and gives up the log.

@@ -152,12 +152,16 @@ func rehash(t *testing.T, line []byte) string {
 	return fmt.Sprintf("%x", sha256.Sum256(bytes.TrimSuffix(bare, []byte("\n"))))
 }
 
-// Every bit of a small log is flipped in turn, and each flip is found.
+// Every bit of a small log, with the record of a rotation in it, is flipped in
+// turn, and each flip is found.
 func TestVerifyFindsEveryFlippedBit(t *testing.T) {
 	for name, o := range map[string]LogOptions{"signed": signed, "unsigned": {}} {
 		t.Run(name, func(t *testing.T) {
-			path, _ := writeLog(t, 2, o)
-			file := read(t, path)
+			_, names := rotated(t, 2, 1, o)
+			file := append(read(t, names[0]), read(t, names[1])...)
+			if !Verify(bytes.NewReader(file), o.verify()).Valid {
+				t.Fatal("the log is not valid")
+			}
 			step := 1
 			if raceEnabled || testing.Short() {
 				step = 7 // odd: all bits of a byte are met over the file
@@ -274,7 +278,7 @@ func TestVerifyWarnsOfAClockSetBack(t *testing.T) {
 	}
 	path, _ := writeLog(t, 5, o)
 	r := wantValid(t, path, o.verify())
-	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "before 2 of the records, first before line 3") {
+	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "before 2 of the records, first before decisions.log, line 3") {
 		t.Errorf("%q", r.Warnings)
 	}
 }
