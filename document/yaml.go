@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
@@ -215,12 +216,14 @@ func (r *yamlReader) value(in ast.Node, depth int) Node {
 
 // jsonNumber is the grammar of numbers in JSON. YAML has other spellings, which
 // read differently from parser to parser (0600, 1_000, .5).
-var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
+var jsonNumber = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
+})
 
 // word makes a node of text without quotes.
 func (r *yamlReader) word(at *token.Position, text string) Node {
 	kind := String
-	if jsonNumber.MatchString(text) {
+	if jsonNumber().MatchString(text) {
 		kind = numberKind(text)
 	}
 	return r.node(kind, at.Line, at.Column, text)

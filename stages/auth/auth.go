@@ -189,6 +189,9 @@ func newStageAt(o Options, env pipeline.Env, now func() time.Time) (*Stage, erro
 	return s, nil
 }
 
+// NobodyProves is what Describe says of a stage that checks nothing.
+const NobodyProves = "nobody has to prove who they are"
+
 // Describe says who has to prove what.
 func (s *Stage) Describe() string {
 	var ways []string
@@ -199,7 +202,7 @@ func (s *Stage) Describe() string {
 		ways = append(ways, "tokens of "+strings.Join(slices.Sorted(maps.Keys(v.issuers)), ", "))
 	}
 	if ways == nil {
-		return "nobody has to prove who they are"
+		return NobodyProves
 	}
 	return strings.Join(ways, "; ")
 }

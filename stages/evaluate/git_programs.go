@@ -99,11 +99,11 @@ func (s scope) gitSubcommand(args []shellWord) {
 		return
 	}
 	name := args[0].text
-	if p := programs["git "+name]; p != nil {
+	if p := programs()["git "+name]; p != nil {
 		s.arguments("git "+name, p, args[1:])
 	}
 	if slices.ContainsFunc(args, func(w shellWord) bool { return w.text == "--" }) && name == "checkout" {
-		s.arguments(name, programs["git restore"], args[1:])
+		s.arguments(name, programs()["git restore"], args[1:])
 	}
 	if slices.Contains(gitReaches, name) && slices.ContainsFunc(args, func(w shellWord) bool {
 		helper, _, ok := strings.Cut(w.text, "::")

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A program is what is known of the arguments of a command: which of them it
@@ -48,7 +49,7 @@ const (
 // in where something that people allow, by name and a star, can run another
 // command or touch a file that no pattern on the command line would show. Words
 // that are no files are looked at all the same: one too many costs little.
-var programs = func() map[string]*program {
+var programs = sync.OnceValue(func() map[string]*program {
 	rows := map[string]*program{
 		"curl": {
 			words: wordsRead, refuse: "-K --config --engine --proto-default -J --remote-header-name", hints: "%output{",
@@ -197,7 +198,7 @@ var programs = func() map[string]*program {
 		rows[name] = &program{starts: true}
 	}
 	return rows
-}()
+})
 
 // searchers look through the directory that they stand in where they are given none.
 var searchers = []string{"grep", "egrep", "fgrep", "rg", "ag", "ack", "ugrep", "git grep"}
@@ -434,7 +435,7 @@ func (s scope) container(args []shellWord) {
 			words = append(words, a.text)
 			continue
 		}
-		for _, value := range programs["docker"].find(args, i, "-v --volume --mount") {
+		for _, value := range programs()["docker"].find(args, i, "-v --volume --mount") {
 			for _, file := range filesIn(value) {
 				if path.Clean(file) == "/" {
 					s.doubt("a container that sees all files of this machine")

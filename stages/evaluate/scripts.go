@@ -263,7 +263,7 @@ func (s scope) module(args []shellWord) {
 			if name == "" {
 				name, rest = rest[0].text, rest[1:]
 			}
-			if programs[name] == nil {
+			if programs()[name] == nil {
 				s.arguments(name, &program{words: wordsRead}, rest)
 			}
 			s.files(name, rest)

@@ -71,7 +71,7 @@ func special(word, line string) bool {
 	if specials[word] || strings.HasPrefix(word, "git-") || strings.HasPrefix(word, "python") {
 		return true
 	}
-	p := programs[word]
+	p := programs()[word]
 	return p != nil && !p.idle(line)
 }
 
@@ -441,7 +441,7 @@ func known(text string) shellWord { return shellWord{text, text, true} }
 // files notes the files that a well-known command reads and writes, and what it
 // runs by an argument.
 func (s scope) files(name string, args []shellWord) {
-	if p := programs[name]; p != nil {
+	if p := programs()[name]; p != nil {
 		s.arguments(name, p, args)
 	}
 	switch name {

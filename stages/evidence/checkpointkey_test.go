@@ -39,7 +39,7 @@ func TestStageWithCheckpoints(t *testing.T) {
 			return err
 		}
 		if s.log != nil && s.log.head.sequence == 0 {
-			add(t, s.log, "a")
+			add(t, s.log.Log, "a")
 		}
 		return s.Close()
 	}
@@ -73,7 +73,7 @@ func TestStageWithCheckpoints(t *testing.T) {
 
 func TestFilesOfCheckpointsAreOurs(t *testing.T) {
 	files := Options{Log: "log", CheckpointKeyFile: "key", CheckpointPublicKeyFile: "pub"}.Files()
-	for _, want := range []pipeline.File{{Path: "log.checkpoint"}, {Path: "log.hashes"}, {Path: "log.index"}, {Path: "pub"}, {Path: "key", Secret: true}} {
+	for _, want := range []pipeline.File{{Path: "log.checkpoint", Written: true}, {Path: "log.hashes", Written: true}, {Path: "log.index", Written: true}, {Path: "pub"}, {Path: "key", Secret: true}} {
 		if !slices.Contains(files, want) {
 			t.Errorf("%+v is not among %v", want, files)
 		}

@@ -110,6 +110,7 @@ type Log struct {
 	hasher *hasher
 	signer *signer // nil where records are not signed
 	space  *freeSpace
+	seen   observed
 	batch  []*entry
 	buf    []byte
 	stamp  []byte
@@ -207,6 +208,7 @@ func Open(path string, o LogOptions) (*Log, error) {
 		l.file.Close()
 		return nil, err
 	}
+	l.seen.wrote(l.head, 0)
 	l.space = newFreeSpace(l)
 	_ = l.space.check(time.Now()) // warns now; with too little each request is refused
 	go l.run()
@@ -369,6 +371,7 @@ func (l *Log) commit(batch []*entry) error {
 	first := l.head.sequence + 1
 	l.head = next
 	l.size += int64(len(b))
+	l.seen.wrote(next, len(b))
 	if l.o.follow != nil {
 		l.o.follow.Written(first, b)
 		if !l.dirty {
@@ -422,9 +425,11 @@ func (l *Log) sync() error {
 	if !l.dirty || l.poison != nil {
 		return l.poison
 	}
+	began := time.Now()
 	if err := l.file.Sync(); err != nil {
 		return l.die(fmt.Errorf("syncing the evidence log: %w; what the disk holds is unknown, so nothing more is written until a restart has verified the log", err))
 	}
+	l.seen.syncs.Observe(time.Since(began))
 	l.dirty = false
 	return nil
 }
@@ -444,6 +449,7 @@ func (l *Log) settle() error {
 // die ends the log's life but for the answer to those who still come.
 func (l *Log) die(err error) error {
 	l.poison = err
+	l.seen.died(err)
 	l.o.Log.Error("the evidence log can no longer be written; every request is blocked until a restart", "path", l.path, "error", err)
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -31,6 +32,8 @@ type notary struct {
 	replace func(path string, signed []byte) error
 
 	path string // of the log
+
+	covered atomic.Int64 // records that the checkpoint beside the log covers
 
 	mu     sync.Mutex // guards what the writer hands over
 	next   handover
@@ -102,6 +105,7 @@ func (n *notary) Start(files []string, size int64, sequence uint64, hash string)
 		n.closeStore()
 		return err
 	}
+	n.covered.Store(n.last.Size)
 	n.offset = size
 	n.next.parts = []part{{0, size}}
 	n.durable = n.checkpoint()
@@ -317,6 +321,7 @@ func (n *notary) write() error {
 		return err
 	}
 	n.last, n.signed, n.current = c, signed, true
+	n.covered.Store(c.Size)
 	return nil
 }
 

@@ -58,7 +58,8 @@ func TestFreeSpace(t *testing.T) {
 			var at look
 			asked := 0
 			s := &freeSpace{
-				log: hclog.New(&hclog.LoggerOptions{Output: &out}), warn: c.warn, min: c.min,
+				tell: func(int64, error) {},
+				log:  hclog.New(&hclog.LoggerOptions{Output: &out}), warn: c.warn, min: c.min,
 				find: func() (int64, int64, error) { asked++; return at.free, c.total, at.err },
 			}
 			now := time.Unix(1e9, 0)

@@ -3,6 +3,7 @@ package evidence
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-multierror"
@@ -80,7 +81,7 @@ func (o Options) Files() []pipeline.File {
 	var files []pipeline.File
 	if o.Log != "" {
 		for _, suffix := range []string{"", checkpoint.Suffix, checkpoint.HashesSuffix, checkpoint.IndexSuffix} {
-			files = append(files, pipeline.File{Path: o.Log + suffix})
+			files = append(files, pipeline.File{Path: o.Log + suffix, Written: true})
 		}
 	}
 	if o.CheckpointKeyFile != "" {
@@ -105,7 +106,10 @@ const leastRotateSize document.Bytes = 64 << 10
 
 // Stage records each exchange and gives FactEvidence.
 type Stage struct {
-	log     *Log // nil where nothing is recorded
+	log     *sharedLog // nil where nothing is recorded
+	ring    []Key
+	adopt   sync.Once // has the log use the ring, once the stage is in force
+	closing sync.Once
 	setting string
 }
 
@@ -147,8 +151,19 @@ func New(o Options, env pipeline.Env) (*Stage, error) {
 	if notary != nil {
 		setting += ", checkpoints"
 	}
+	old := before(o, env)
+	if old != nil {
+		if err := old.checkKeys(ring); err != nil {
+			return nil, err
+		}
+	}
 	if env.DryRun {
 		return &Stage{setting: setting}, nil // opening it would lock it, and repair it
+	}
+	if old != nil {
+		old.log.warnOfChanges(o, log)
+		old.log.holders.Add(1)
+		return &Stage{log: old.log, ring: ring, setting: setting}, nil
 	}
 	options := LogOptions{
 		Sync: o.Sync, VerifyAll: o.VerifyAll, Log: log,
@@ -164,7 +179,7 @@ func New(o Options, env pipeline.Env) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stage{l, setting}, nil
+	return &Stage{log: share(l, o, notary), ring: ring, setting: setting}, nil
 }
 
 // signing says how records are signed.
@@ -197,6 +212,7 @@ func (s *Stage) Handle(_ context.Context, x *pipeline.Exchange) error {
 		x.SetEvidence("")
 		return nil
 	}
+	s.adopt.Do(s.signWithRing)
 	id := newRecordID()
 	x.SetEvidence(refPrefix + id)
 	req, resp := x.Redacted()
@@ -204,6 +220,14 @@ func (s *Stage) Handle(_ context.Context, x *pipeline.Exchange) error {
 		return errUnavailable.Because(err)
 	}
 	return nil
+}
+
+// signWithRing has the log sign with the newest key of this stage, which may have
+// taken the place of another.
+func (s *Stage) signWithRing() {
+	if len(s.ring) > 0 {
+		s.log.signWith(s.ring[0])
+	}
 }
 
 // Rotate closes the log's file under a number and begins another; see Log.Rotate.
@@ -219,5 +243,7 @@ func (s *Stage) Close() error {
 	if s.log == nil {
 		return nil
 	}
-	return s.log.Close()
+	var err error
+	s.closing.Do(func() { err = s.log.release() })
+	return err
 }

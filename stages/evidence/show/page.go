@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
@@ -230,8 +231,12 @@ var (
 	pageText string
 	//go:embed page.css
 	pageStyle string
+)
 
-	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+// pageTemplate is made when it is first needed: most who run this program write no
+// page.
+var pageTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
 		"n": number, "when": when, "stamp": stamp, "plural": plural[int64], "percent": percent,
 		"severity": knownSeverity,
 		"counts": func(label, what string, rows []countRow, more int) countTable {
@@ -239,7 +244,7 @@ var (
 		},
 		"actions": func(a *actions, filter string) actionTable { return actionTable{a, filter} },
 	}).Parse(pageText))
-)
+})
 
 // Generator is what every page says of itself near its start.
 const Generator = `<meta name="generator" content="cavra-runtime evidence report">`
@@ -250,7 +255,7 @@ func (p *Page) WritePage(w io.Writer, report evidence.Report) error {
 	rules, moreRules := p.rules.rows()
 	actors, moreActors := p.actors.rows()
 	report, moreErrors, moreFiles, moreMissing := printableReport(report)
-	return pageTemplate.Execute(w, map[string]any{
+	return pageTemplate().Execute(w, map[string]any{
 		"Generator": template.HTML(Generator),
 		"Style":     template.CSS(pageStyle),
 		"StyleHash": "sha256-" + base64.StdEncoding.EncodeToString(style[:]),
