@@ -16,11 +16,12 @@ import (
 const DefaultSocket = ".cavra/cavra-runtime.sock"
 
 // A Listener is a Unix socket that this process alone serves. Make it with
-// Listen.
+// Listen, or with ListenOn.
 type Listener struct {
 	path   string
 	socket *net.UnixListener
 	bound  fs.FileInfo // the socket's file as we made it
+	given  bool        // by a service manager, whose the file is
 	lock   *os.File
 
 	vanishOnce, closeOnce sync.Once
@@ -41,7 +42,7 @@ func Listen(path string) (*Listener, error) {
 	if err := checkPath(path); err != nil {
 		return nil, err
 	}
-	if err := checkDirectory(filepath.Dir(path)); err != nil {
+	if err := PrivateDirectory(filepath.Dir(path), "socket"); err != nil {
 		return nil, err
 	}
 	held, err := lock(path + ".lock")
@@ -54,6 +55,19 @@ func Listen(path string) (*Listener, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// Control takes the socket on which the runtime is controlled, beside the one of
+// l and under the same lock. It has the same mode. Close it before l.
+func (l *Listener) Control() (*Listener, error) {
+	c := &Listener{path: ControlPath(l.path)}
+	if err := checkPath(c.path); err != nil {
+		return nil, err
+	}
+	if err := c.bind(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // checkPath refuses what the system would cut short or take for something
@@ -72,24 +86,28 @@ func checkPath(path string) error {
 	return nil
 }
 
-func checkDirectory(dir string) error {
+// PrivateDirectory makes the directory dir, with mode 0700, where it is missing.
+// One that exists must be a directory, not a link, of our user or root, to which
+// nobody else may write. Messages say that it is for the socket, or whatever what
+// names.
+func PrivateDirectory(dir, what string) error {
 	fi, err := os.Lstat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("making the socket's directory: %w; start in a directory that you can write to, or name another path", err)
+			return fmt.Errorf("making the %s's directory: %w; start in a directory that you can write to, or name another path", what, err)
 		}
 		fi, err = os.Lstat(dir)
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("looking at the socket's directory: %w", err)
+		return fmt.Errorf("looking at the %s's directory: %w", what, err)
 	case fi.Mode()&fs.ModeSymlink != 0:
-		return fmt.Errorf("the socket's directory %s is a link, which could be turned elsewhere; name the directory itself", quote(dir))
+		return fmt.Errorf("the %s's directory %s is a link, which could be turned elsewhere; name the directory itself", what, quote(dir))
 	case !fi.IsDir():
-		return fmt.Errorf("the socket's directory %s is not a directory; choose another path", quote(dir))
+		return fmt.Errorf("the %s's directory %s is not a directory; choose another path", what, quote(dir))
 	case !trusted(fi):
-		return fmt.Errorf("the socket's directory %s is open to other users (mode %04o): whoever can write there can put a socket of their own in place of this one; choose a path in a directory of your own, such as "+DefaultSocket,
-			quote(dir), fi.Mode().Perm())
+		return fmt.Errorf("the %s's directory %s is open to other users (mode %04o): whoever can write there can put one of their own in place of this one; choose a path in a directory of your own, such as that of "+DefaultSocket,
+			what, quote(dir), fi.Mode().Perm())
 	}
 	return nil
 }
@@ -167,6 +185,9 @@ func (l *Listener) Path() string { return l.path }
 // vanish removes the socket, if it is still ours, so that nobody else can
 // connect; those who wait in the queue can still be accepted.
 func (l *Listener) vanish() error {
+	if l.given {
+		return nil
+	}
 	l.vanishOnce.Do(func() {
 		fi, err := os.Lstat(l.path)
 		if err == nil && os.SameFile(fi, l.bound) && fi.ModTime().Equal(l.bound.ModTime()) {
@@ -185,7 +206,16 @@ func (l *Listener) Close() error {
 		if errors.Is(err, net.ErrClosed) { // by Serve
 			err = nil
 		}
-		l.closeErr = errors.Join(l.vanish(), err, l.lock.Close())
+		l.closeErr = errors.Join(l.vanish(), err)
+		if l.lock != nil { // a control socket has none of its own
+			l.closeErr = errors.Join(l.closeErr, l.lock.Close())
+		}
 	})
 	return l.closeErr
 }
+
+// Accept waits for a connection.
+func (l *Listener) Accept() (net.Conn, error) { return l.socket.Accept() }
+
+// Addr is the socket's path.
+func (l *Listener) Addr() net.Addr { return l.socket.Addr() }

@@ -3,10 +3,8 @@ package conn
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
-	"strings"
 )
 
 // ErrLocked means that another process holds the socket's lock.
@@ -16,7 +14,7 @@ var ErrLocked = errors.New("another runtime holds the lock")
 var errHeld = errors.New("the lock is held")
 
 // lock takes the lock file at path for as long as the file stays open, and
-// writes our pid into it. The file is never removed: two processes could
+// writes who we are into it. The file is never removed: two processes could
 // otherwise each hold a lock, one of them on a file that has no name any more.
 func lock(path string) (*os.File, error) {
 	for range 10 {
@@ -61,8 +59,8 @@ func claim(f *os.File, path string) (bool, error) {
 	return true, nil
 }
 
-// sign writes our pid into the file, for those whom it keeps out, and makes it
-// private: whoever can open it can hold the lock.
+// sign writes into the file who we are, for those whom it keeps out and for
+// OwnerOf, and makes it private: whoever can open it can hold the lock.
 func sign(f *os.File) error {
 	if err := f.Chmod(0o600); err != nil {
 		return err
@@ -70,15 +68,14 @@ func sign(f *os.File) error {
 	if err := f.Truncate(0); err != nil {
 		return err
 	}
-	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	_, err := f.WriteAt([]byte(signature()), 0)
 	return err
 }
 
 // holder is the pid that the lock file names, or "unknown".
 func holder(f *os.File) string {
-	b, _ := io.ReadAll(io.NewSectionReader(f, 0, 20))
-	if pid, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 32); err == nil {
-		return strconv.FormatUint(pid, 10)
+	if pid, _ := readSignature(f); pid > 0 {
+		return strconv.Itoa(pid)
 	}
 	return "unknown"
 }

@@ -16,6 +16,9 @@ func openLock(path string) (*os.File, error) {
 }
 
 func lockFile(f *os.File) error {
+	if err := showHolder(f); err != nil {
+		return err
+	}
 	for {
 		switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
 		case err == unix.EINTR:

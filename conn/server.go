@@ -14,15 +14,28 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/time/rate"
 
+	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
 )
+
+// A Chain answers exchanges. A *pipeline.Chain is one; a *pipeline.Live is one that
+// can be replaced while it is served.
+type Chain interface {
+	// Run takes an exchange through the chain. It never fails: whatever goes wrong
+	// is a block.
+	Run(ctx context.Context, x *pipeline.Exchange) *enforcementv1.DecisionResponse
+	// Answer makes the response to what is answered and not recorded.
+	Answer(e *pipeline.BlockError) *enforcementv1.DecisionResponse
+	// String names the stages in order.
+	String() string
+}
 
 // A Server answers the connections of a socket through a chain. Only Chain must
 // be set; a zero field means its default. A Server must not be copied, nor
 // changed while it serves.
 type Server struct {
 	// Chain answers the requests.
-	Chain *pipeline.Chain
+	Chain Chain
 	// Limits bound each request.
 	Limits Limits
 	// MaxConnections is how many connections may be open at once, and

@@ -503,5 +503,17 @@ func TestMain(m *testing.M) {
 	if beChild() {
 		return
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(thenStop{m})
+}
+
+// AfterExamples ends what the examples serve.
+var AfterExamples = func() {}
+
+// thenStop runs the tests and ends what the examples began, before leaks are
+// looked for.
+type thenStop struct{ *testing.M }
+
+func (t thenStop) Run() int {
+	defer func() { AfterExamples() }()
+	return t.M.Run()
 }

@@ -4,17 +4,17 @@ import "sync/atomic"
 
 // Stats are what a Server has done since it began.
 type Stats struct {
-	Accepted     uint64 // connections accepted
-	Answered     uint64 // responses written whole, those of refused connections too
-	Unanswered   uint64 // responses that could not be written, the peer having hung up or stopped reading
-	Gone         uint64 // peers that were gone without having sent a byte
-	TooLarge     uint64 // requests over the size limit
-	TimedOut     uint64 // requests that were not complete in time
-	Overloaded   uint64 // connections and requests refused over a limit
-	Denied       uint64 // connections of users who may not ask
-	AcceptFaults uint64 // failures to accept, such as running out of descriptors
-	Panics       uint64 // bugs of this package, each in the log
-	Open         int64  // connections open now
+	Accepted     uint64 `json:"accepted"`      // connections accepted
+	Answered     uint64 `json:"answered"`      // responses written whole, those of refused connections too
+	Unanswered   uint64 `json:"unanswered"`    // responses that could not be written, the peer having hung up or stopped reading
+	Gone         uint64 `json:"gone"`          // peers that were gone without having sent a byte
+	TooLarge     uint64 `json:"too_large"`     // requests over the size limit
+	TimedOut     uint64 `json:"timed_out"`     // requests that were not complete in time
+	Overloaded   uint64 `json:"overloaded"`    // connections and requests refused over a limit
+	Denied       uint64 `json:"denied"`        // connections of users who may not ask
+	AcceptFaults uint64 `json:"accept_faults"` // failures to accept, such as running out of descriptors
+	Panics       uint64 `json:"panics"`        // bugs of this package, each in the log
+	Open         int64  `json:"open"`          // connections open now
 }
 
 // counters is Stats while they are counted.
