@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build test race bench fuzz generate lint fmt cross ci
+.PHONY: help build test race bench soak fuzz generate lint fmt cross ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ race: ## Run every test under the race detector (needs a C compiler)
 
 bench: ## Run the benchmarks; the ratios are what to read
 	go test -run '^$$' -bench . ./...
+
+soak: ## Run a million requests with reloads and hostile ones; it fails where anything grows
+	go test -run '^$$' -bench Soak -benchtime 1000000x -timeout 30m ./cmd/cavra-runtime
 
 FUZZTIME ?= 30s
 fuzz: ## Run each fuzz target for FUZZTIME

@@ -10,7 +10,7 @@ import (
 // check prints the chain that the configuration makes, or every fault of it. It
 // opens nothing that a running daemon uses.
 func check(c *cli, stdout, stderr io.Writer) int {
-	cfg, chain, err := assemble(c, true, func(l logConfig) hclog.Logger { return newLogger(l, stderr) })
+	cfg, chain, err := assemble(c, assembly{log: func(l logConfig) hclog.Logger { return newLogger(l, stderr) }, dryRun: true})
 	if err != nil {
 		return fail(stderr, "the configuration is faulty", err)
 	}

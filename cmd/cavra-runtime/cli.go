@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -29,26 +30,34 @@ type cli struct {
 	VerifyProof       string `group:"Modes" xor:"mode" placeholder:"FILE" help:"Verify a proof with --evidence-checkpoint-public-key, without the log, and print a report with the decision; - is standard input. Exit codes: 0 valid, 1 not valid."`
 	EvidencePublicKey bool   `group:"Modes" xor:"mode" help:"Print the public key of --evidence-checkpoint-key in PEM, for those who verify checkpoints and proofs."`
 	Check             bool   `group:"Modes" xor:"mode" help:"Print the effective chain and every fault of configuration and policy."`
-	Lifecycle         string `group:"Modes" xor:"mode" placeholder:"start|status|stop" help:"Start, look at or stop a daemon in the background. ${later}"`
+	Lifecycle         string `group:"Modes" xor:"mode" placeholder:"ACTION" help:"start, status, reload, stop or restart a daemon in the background, and print what is then known of it as JSON."`
 	PolicyTest        string `group:"Modes" xor:"mode" placeholder:"FILE" help:"Judge the cases of FILE and print where the decisions are not the expected ones. Exit codes: 0 none differs, 1 some do, 2 the file or the policy is faulty."`
 	Backtest          string `group:"Modes" xor:"mode" placeholder:"LOG" help:"Judge the requests of an evidence log by another policy and print what would change. Exit codes: 0 nothing would newly be allowed, 1 something would, or a line is no record, 2 it cannot be tried."`
 	ListPacks         bool   `group:"Modes" xor:"mode" help:"List the built-in policy packs."`
 	PrintPack         string `group:"Modes" xor:"mode" placeholder:"NAME" help:"Print a built-in pack as it stands in the program, to be edited and used with --policy."`
+	Readiness         bool   `group:"Modes" xor:"mode" help:"Try on this machine what a daemon needs, beside the one that may run, and print what was seen and what to do as JSON."`
+	Completion        string `group:"Modes" xor:"mode" placeholder:"SHELL" help:"Print the completions for bash, zsh or fish."`
+	Man               bool   `group:"Modes" xor:"mode" help:"Print the manual page."`
 	Version           bool   `group:"Modes" xor:"mode" help:"Print the version."`
 
 	Input            string `default:"-" placeholder:"FILE" help:"Where the request is read from; - is standard input."`
+	Timeout          string `default:"10s" placeholder:"DURATION" help:"How long --daemon waits for the whole of an answer."`
 	ExpectDecision   string `placeholder:"DECISION" help:"End with 1 unless the decision is this one: allow, require_approval or block. Without it the exit code says only whether there is a decision."`
 	ExpectRule       string `placeholder:"RULE" help:"End with 1 unless the rule that decided is this one."`
+	Quiet            bool   `help:"Print errors only; the exit code tells what --expect-decision and --expect-rule ask."`
 	Explain          bool   `help:"Print how the decision comes about instead of the decision alone. With --daemon the daemon decides, and the policy named here explains."`
 	JSON             bool   `name:"json" help:"Print JSON for programs where text for people is the default; --show-evidence prints the records as they stand in the log."`
 	Socket           string `placeholder:"PATH" help:"The daemon's socket. Default: .cavra/cavra-runtime.sock"`
 	PID              string `name:"pid" placeholder:"FILE" help:"The daemon's pid file. Default: the socket's path and .pid"`
-	LifecycleTimeout string `default:"5s" placeholder:"DURATION" help:"How long --lifecycle waits. ${later}"`
+	MetricsListen    string `name:"metrics-listen" placeholder:"ADDRESS" help:"Daemon: where Prometheus metrics and GET /healthz are served: HOST:PORT of this host, or unix:PATH. Default: nowhere"`
+	MetricsPublic    bool   `name:"metrics-public" help:"Daemon: let --metrics-listen be an address that other hosts can reach."`
+	LifecycleTimeout string `default:"5s" placeholder:"DURATION" help:"How long --lifecycle waits for each step."`
 
 	Config    string `group:"Configuration" placeholder:"FILE" help:"YAML or JSON: the stages in order with their options, and the server's limits. Flags and variables win."`
 	Workspace string `group:"Configuration" placeholder:"DIR" help:"What relative targets are taken against where a request names no cwd. Default: the directory the runtime was started in"`
 	LogLevel  string `group:"Configuration" placeholder:"LEVEL" help:"trace, debug (every answer), info (blocks), warn or error. Default: info for the daemon, warn for --check, error otherwise"`
 	LogJSON   bool   `group:"Configuration" name:"log-json" help:"Log in JSON."`
+	LogFile   string `group:"Configuration" placeholder:"FILE" help:"Where the daemon logs to; SIGHUP opens it anew. Default: the socket's path and .log for --lifecycle start, otherwise standard error"`
 
 	Policy      string `group:"Policy" placeholder:"FILE" help:"A policy, YAML or JSON, that judges every request. Default: the built-in packs"`
 	PolicyPacks string `group:"Policy" placeholder:"A,B" help:"The built-in packs that a request may pick; the first is the default. Default: all of them"`
@@ -84,27 +93,24 @@ type cli struct {
 	RunnerOIDCJWKS          string   `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_JWKS" name:"runner-oidc-jwks" placeholder:"FILE" help:"Daemon: the issuer's keys."`
 	RunnerOIDCJWKSURL       string   `group:"Runner authentication" env:"CAVRA_RUNNER_OIDC_JWKS_URL" name:"runner-oidc-jwks-url" placeholder:"URL" help:"Daemon: where the issuer's keys are fetched from."`
 	RunnerOIDCRequire       []string `group:"Runner authentication" name:"runner-oidc-require" sep:"none" placeholder:"NAME=VALUE" help:"Daemon: who gets in, such as repository=octo/*; * stands for any run of characters. May be repeated."`
-}
 
-// later is said of what the contract names and this version does not do yet.
-const later = "Not available in this version."
+	flags []*kong.Flag `kong:"-"` // as they were parsed, for who hands them on
+}
 
 // parse reads the command line and the environment. done means that the program
 // ends with code: after --help, or after a usage error.
 func parse(args []string, stdout, stderr io.Writer) (c *cli, code int, done bool) {
-	c = &cli{}
-	type exit int
-	parser, err := kong.New(c,
-		kong.Name("cavra-runtime"),
-		kong.Description(description),
-		kong.Vars{"later": later},
-		kong.Writers(stdout, stderr),
-		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100}),
-		kong.Exit(func(code int) { panic(exit(code)) }),
-	)
-	if err != nil {
-		panic(err) // the struct above is wrong
+	if c := parsePlain(args); c != nil {
+		return c, exitOK, false
 	}
+	return parseFully(args, stdout, stderr)
+}
+
+// parseFully is parse for any command line.
+func parseFully(args []string, stdout, stderr io.Writer) (c *cli, code int, done bool) {
+	type exit int
+	c = &cli{}
+	parser := newParser(c, kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(exit(code)) }))
 	unsetEmpty(parser.Model.Flags)
 	defer func() {
 		if p := recover(); p != nil {
@@ -127,11 +133,25 @@ func parse(args []string, stdout, stderr io.Writer) (c *cli, code int, done bool
 			return nil, exitUsage, true
 		}
 	}
+	c.flags = parser.Model.Flags
 	if fault := c.fault(); fault != "" {
 		fmt.Fprintf(stderr, "cavra-runtime: %s\n", fault)
 		return nil, exitUsage, true
 	}
 	return c, exitOK, false
+}
+
+// newParser is the grammar of the command line, which fills c.
+func newParser(c *cli, options ...kong.Option) *kong.Kong {
+	parser, err := kong.New(c, append(options,
+		kong.Name("cavra-runtime"),
+		kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100}),
+	)...)
+	if err != nil {
+		panic(err) // the struct above is wrong
+	}
+	return parser
 }
 
 // unsetEmpty removes the flags' variables that are set to nothing, since kong
@@ -161,12 +181,12 @@ func usageFault(err error) string {
 	return "the command line cannot be read"
 }
 
-// fault finds what is wrong with the flags together, or asks for what this
-// version cannot do.
+// fault finds what is wrong with the flags together.
 func (c *cli) fault() string {
+	if fault := c.lifecycleFault(); fault != "" {
+		return fault
+	}
 	switch {
-	case c.Lifecycle != "":
-		return "--lifecycle is not available in this version; run --serve in the background or under a service manager"
 	case c.VerifyEvidence && c.EvidenceLog == "" && c.Config == "":
 		return "--verify-evidence needs --evidence-log FILE, or --config FILE that names one"
 	case c.Prove != "" && c.EvidenceLog == "" && c.Config == "":
@@ -179,6 +199,12 @@ func (c *cli) fault() string {
 	}
 	if fault := c.tryFault(); fault != "" {
 		return fault
+	}
+	if d, err := time.ParseDuration(c.Timeout); err != nil || d <= 0 {
+		return "--timeout must be a duration over 0, such as 10s"
+	}
+	if c.Completion != "" && completion(c.Completion) == nil {
+		return "--completion must be bash, zsh or fish"
 	}
 	switch c.ExpectDecision {
 	case "", enforcementv1.DecisionAllow, enforcementv1.DecisionRequireApproval, enforcementv1.DecisionBlock:
@@ -193,6 +219,10 @@ func (c *cli) fault() string {
 
 // asks reports whether the mode sends a request of --input.
 func (c *cli) asks() bool {
-	return !c.Serve && !c.VerifyEvidence && !c.ShowEvidence && c.Report == "" && c.Prove == "" && c.VerifyProof == "" && !c.EvidencePublicKey &&
-		!c.Check && !c.Version && !c.PrintRunnerClaims && !c.ListPacks && c.PrintPack == "" && c.PolicyTest == "" && c.Backtest == ""
+	for _, f := range c.flags {
+		if f.Set && f.Group != nil && f.Group.Key == "Modes" && f.Name != "daemon" {
+			return false
+		}
+	}
+	return true
 }

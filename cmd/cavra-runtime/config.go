@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -48,11 +49,22 @@ type serverConfig struct {
 	MaxBytesInFlight document.Bytes `json:"max_bytes_in_flight"`
 	// AllowedUIDs are the users who may ask. Default: the daemon's own and root.
 	AllowedUIDs []uint32 `json:"allowed_uids"`
+	// MetricsListen is where figures and a health answer can be had by HTTP:
+	// HOST:PORT, or unix:PATH. Default: nowhere.
+	MetricsListen string `json:"metrics_listen"`
+	// MetricsPublic lets MetricsListen be an address that other hosts can reach.
+	MetricsPublic bool `json:"metrics_public"`
+	// NoConfinement leaves out Landlock, where a stage of a fork needs more than
+	// reading files and writing beside its own.
+	NoConfinement bool `json:"no_confinement"`
 }
 
 type logConfig struct {
 	Level logLevel `json:"level"`
 	JSON  bool     `json:"json"`
+	// File is where the daemon logs to. Default: standard error; where --lifecycle
+	// starts it, the socket's path and .log.
+	File string `json:"file"`
 }
 
 // A logLevel is trace, debug, info, warn or error. Default: info for the daemon,
@@ -78,16 +90,10 @@ type configuration struct {
 	source string // the file's path, or empty
 	stages []preparedStage
 
-	rotators []rotator // of the chain that was built
-
 	holdsKey bool // a key stands in the file itself
 
 	explainer explainer // the stage that can explain itself, once built; or nil
 }
-
-// A rotator is a stage that writes a file which can be closed and followed by
-// another while it runs.
-type rotator interface{ Rotate() error }
 
 type preparedStage struct {
 	name   string
@@ -103,21 +109,18 @@ func configure(c *cli) (*configuration, error) {
 	if c.Config != "" {
 		faults = append(faults, cfg.read(c.Config))
 	}
-	set := func(into *string, flag string) {
-		if flag != "" {
-			*into = flag
-		}
-	}
-	set(&cfg.file.Server.Socket, c.Socket)
-	set(&cfg.file.Server.PID, c.PID)
-	set(&cfg.file.Workspace, c.Workspace)
+	cfg.place(c)
+	cfg.file.Workspace = cmp.Or(c.Workspace, cfg.file.Workspace)
+	cfg.file.Server.MetricsListen = cmp.Or(c.MetricsListen, cfg.file.Server.MetricsListen)
+	cfg.file.Server.MetricsPublic = cfg.file.Server.MetricsPublic || c.MetricsPublic
+	cfg.file.Log.File = cmp.Or(c.LogFile, cfg.file.Log.File)
 	if c.LogLevel != "" {
 		faults = append(faults, document.Decode(document.Value("--log-level", map[string]any{"level": c.LogLevel}), &cfg.file.Log))
 	}
 	cfg.file.Log.JSON = cfg.file.Log.JSON || c.LogJSON
 	if cfg.file.Log.Level == "" {
 		switch {
-		case c.Serve:
+		case c.Serve, c.Lifecycle != "":
 			cfg.file.Log.Level = "info"
 		case c.Check:
 			cfg.file.Log.Level = "warn"
@@ -128,6 +131,13 @@ func configure(c *cli) (*configuration, error) {
 	faults = append(faults, cfg.applyDefaults()...)
 	faults = append(faults, cfg.prepareStages(c.stageFlags())...)
 	return cfg, document.Join(faults...)
+}
+
+// place says where the daemon is met: by the flags, the file or the defaults.
+func (cfg *configuration) place(c *cli) {
+	s := &cfg.file.Server
+	s.Socket = cmp.Or(c.Socket, s.Socket, conn.DefaultSocket)
+	s.PID = cmp.Or(c.PID, s.PID, s.Socket+".pid")
 }
 
 // read reads the file of --config. An empty value would be the default, silently;
@@ -171,12 +181,6 @@ func readInto(path string, into any) error {
 // do say.
 func (cfg *configuration) applyDefaults() (faults []error) {
 	s := &cfg.file.Server
-	if s.Socket == "" {
-		s.Socket = conn.DefaultSocket
-	}
-	if s.PID == "" {
-		s.PID = s.Socket + ".pid"
-	}
 	for _, bound := range []struct {
 		name  string
 		value int64
@@ -187,6 +191,11 @@ func (cfg *configuration) applyDefaults() (faults []error) {
 	} {
 		if bound.value < 0 {
 			faults = append(faults, fmt.Errorf("%s: server.%s is negative; write a number over 0, or leave it out for the default", cfg.source, bound.name))
+		}
+	}
+	if s.MetricsListen != "" {
+		if err := checkMonitorAddress(s.MetricsListen, s.MetricsPublic); err != nil {
+			faults = append(faults, fmt.Errorf("--metrics-listen, or server.metrics_listen, %w", err))
 		}
 	}
 	if cfg.file.Workspace == "" {
@@ -345,17 +354,28 @@ func suggestStage(name string) string {
 	return "there are " + strings.Join(known, ", ")
 }
 
+// An assembly is how a chain is made.
+type assembly struct {
+	// log makes the logger that the configuration asks for.
+	log func(logConfig) hclog.Logger
+	// dryRun opens nothing that a running daemon uses.
+	dryRun bool
+	// before is the chain that this one takes the place of; nil at a start.
+	before *pipeline.Chain
+	// observer watches the chain; nil where nobody asks.
+	observer *observer
+}
+
 // assemble reads the configuration and makes the chain. The error holds every
 // fault of the configuration, the policy and the order that can be seen at once.
-// A dry run opens nothing that a running daemon uses.
-func assemble(c *cli, dryRun bool, log func(logConfig) hclog.Logger) (*configuration, *pipeline.Chain, error) {
+func assemble(c *cli, a assembly) (*configuration, *pipeline.Chain, error) {
 	cfg, fault := configure(c)
-	logger := log(cfg.file.Log)
+	log := a.log(cfg.file.Log)
 	if fault != nil {
 		// The stages are still built, dry and silent, to find their faults too.
-		dryRun, logger = true, hclog.NewNullLogger()
+		a.dryRun, log = true, hclog.NewNullLogger()
 	}
-	chain, err := cfg.build(logger, dryRun)
+	chain, err := cfg.build(a, log)
 	if err = document.Join(fault, err); err != nil {
 		if chain != nil {
 			_ = chain.Close()
@@ -366,8 +386,8 @@ func assemble(c *cli, dryRun bool, log func(logConfig) hclog.Logger) (*configura
 }
 
 // build makes the chain.
-func (cfg *configuration) build(log hclog.Logger, dryRun bool) (*pipeline.Chain, error) {
-	env := pipeline.Env{Workspace: cfg.file.Workspace, Files: cfg.ownFiles(log), DryRun: dryRun}
+func (cfg *configuration) build(a assembly, log hclog.Logger) (*pipeline.Chain, error) {
+	env := pipeline.Env{Workspace: cfg.file.Workspace, Files: cfg.ownFiles(log), DryRun: a.dryRun}
 	var (
 		built       []pipeline.Stage
 		faults      []error
@@ -378,6 +398,9 @@ func (cfg *configuration) build(log hclog.Logger, dryRun bool) (*pipeline.Chain,
 			continue
 		}
 		env.Log = log.Named(p.name)
+		if a.before != nil {
+			env.Predecessor = a.before.Stage(p.name)
+		}
 		stage, err := p.Build(env)
 		if err != nil {
 			faults = append(faults, ofStage(p.name, err))
@@ -390,12 +413,13 @@ func (cfg *configuration) build(log hclog.Logger, dryRun bool) (*pipeline.Chain,
 		if policy, ok := stage.(interface{ DefaultPolicyPack() string }); ok {
 			defaultPack = policy.DefaultPolicyPack
 		}
-		if r, ok := stage.(rotator); ok {
-			cfg.rotators = append(cfg.rotators, r)
-		}
 	}
 	if len(built) == len(cfg.stages) {
-		chain, err := pipeline.New(built, pipeline.Options{Log: log, DefaultPolicyPack: defaultPack})
+		o := pipeline.Options{Log: log, DefaultPolicyPack: defaultPack}
+		if a.observer != nil {
+			o.Observe = a.observer.of(cfg.stageNames())
+		}
+		chain, err := pipeline.New(built, o)
 		if err == nil {
 			return chain, nil
 		}
@@ -405,6 +429,15 @@ func (cfg *configuration) build(log hclog.Logger, dryRun bool) (*pipeline.Chain,
 	}
 	closeStages(built)
 	return nil, document.Join(faults...)
+}
+
+// stageNames are the names of the stages, in order.
+func (cfg *configuration) stageNames() []string {
+	names := make([]string, len(cfg.stages))
+	for i, p := range cfg.stages {
+		names[i] = p.name
+	}
+	return names
 }
 
 // ofStage says of which stage's options the faults are, but for those that name
@@ -448,15 +481,27 @@ func (cfg *configuration) ownFiles(log hclog.Logger) []pipeline.File {
 	} else {
 		// Protecting the directory would protect the whole workspace.
 		log.Warn("the socket stands in the workspace or above it, so only its own files are protected; a directory of its own, as .cavra/, is safer", "socket", socket)
-		for _, suffix := range []string{"", ".lock", ".ctl"} {
+		for _, suffix := range []string{"", ".lock", ".ctl", ".log"} {
 			add(socket+suffix, false)
 		}
 	}
 	add(cfg.file.Server.PID, false)
+	add(cfg.file.Log.File, false)
 	add(cfg.source, cfg.holdsKey)
 	for _, p := range cfg.stages {
 		for _, f := range p.Files() {
 			add(f.Path, f.Secret)
+		}
+	}
+	return files
+}
+
+// namedFiles are the files that the configuration names, as it spells them.
+func (cfg *configuration) namedFiles() []string {
+	var files []string
+	for _, p := range cfg.stages {
+		for _, f := range p.Files() {
+			files = append(files, f.Path)
 		}
 	}
 	return files
@@ -476,7 +521,7 @@ func (cfg *configuration) limits() conn.Limits {
 
 // server is the daemon's server; what the configuration leaves out has the
 // defaults of package conn.
-func (cfg *configuration) server(chain *pipeline.Chain, log hclog.Logger) *conn.Server {
+func (cfg *configuration) server(chain conn.Chain, log hclog.Logger) *conn.Server {
 	s := cfg.file.Server
 	return &conn.Server{
 		Chain: chain, Limits: cfg.limits(), Log: log.Named("conn"),

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/conn"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/document"
-	enforcementv1 "github.com/Huzefaaa2/cavra/go/cavra-runtime/enforcement/v1"
 )
 
 // askDaemon sends the request of --input to the daemon and prints its decision.
@@ -25,7 +25,8 @@ func askDaemon(ctx context.Context, c *cli, stdin io.Reader, stdout, stderr io.W
 	if err != nil {
 		return fail(stderr, "the request is not sent", err)
 	}
-	client := conn.Client{Socket: socket}
+	timeout, _ := time.ParseDuration(c.Timeout) // checked with the command line
+	client := conn.Client{Socket: socket, Timeout: timeout}
 	resp, err := client.EvaluateBytes(ctx, raw)
 	if err != nil {
 		return fail(stderr, "there is no decision, which is to be taken as a block", err)
@@ -34,25 +35,6 @@ func askDaemon(ctx context.Context, c *cli, stdin io.Reader, stdout, stderr io.W
 		return c.explainDaemon(raw, resp, stdout, stderr)
 	}
 	return c.show(resp, stdout, stderr)
-}
-
-// show prints a decision and compares it with what is expected.
-func (c *cli) show(resp *enforcementv1.DecisionResponse, stdout, stderr io.Writer) int {
-	if _, err := stdout.Write(append(resp.AppendJSON(nil), '\n')); err != nil {
-		return fail(stderr, "the decision cannot be printed", err)
-	}
-	return c.expect(resp, stderr)
-}
-
-// expect compares a decision with what is expected.
-func (c *cli) expect(resp *enforcementv1.DecisionResponse, stderr io.Writer) int {
-	if expected := c.ExpectDecision; expected != "" && expected != resp.Decision {
-		return fail(stderr, "the decision is not the expected one", fmt.Errorf("%s was expected, and it is %s by %s: %s", expected, resp.Decision, resp.RuleID, resp.Reason))
-	}
-	if expected := c.ExpectRule; expected != "" && expected != resp.RuleID {
-		return fail(stderr, "the rule is not the expected one", fmt.Errorf("%s decided: %s", resp.RuleID, resp.Reason))
-	}
-	return exitOK
 }
 
 // socket is where the daemon listens: what the flag says, else the

@@ -39,6 +39,7 @@ func TestEndToEnd(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await":    await,
+			"silent":   silent,
 			"exits":    exits,
 			"nosecret": noSecret,
 			"issuer":   issuerCommand,
@@ -65,6 +66,16 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		time.Sleep(5 * time.Millisecond) // between two looks at the condition
 	}
+}
+
+// silent SOCKET listens there until the script ends, and answers nobody.
+func silent(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: silent SOCKET")
+	}
+	l, err := net.Listen("unix", ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
 }
 
 // exits CODE COMMAND… runs a command that must end with the exit code.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -214,26 +213,4 @@ func asciiJSON(text []byte) []byte {
 		text = text[size:]
 	}
 	return out
-}
-
-// A paint colours text for a terminal; the zero value leaves it as it is.
-type paint bool
-
-// paintFor colours where w is a terminal and nobody asked for none.
-func paintFor(w io.Writer) paint {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	info, err := f.Stat()
-	return paint(err == nil && info.Mode()&os.ModeCharDevice != 0)
-}
-
-// verdict colours text as the decision is.
-func (p paint) verdict(decision, text string) string {
-	codes := map[string]string{enforcementv1.DecisionAllow: "32", enforcementv1.DecisionRequireApproval: "33", enforcementv1.DecisionBlock: "31"}
-	if !p {
-		return text
-	}
-	return "\x1b[1;" + or(codes[decision], "1") + "m" + text + "\x1b[0m"
 }

@@ -195,20 +195,3 @@ func cut(s string) string {
 	}
 	return strconv.QuoteToASCII(s)
 }
-
-// plainText escapes what is not printable ASCII, since a terminal may obey it or
-// show something else.
-func plainText(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if r < ' ' || r > '~' {
-			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}

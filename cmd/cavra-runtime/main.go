@@ -2,10 +2,12 @@
 // it may: allow, require_approval or block; and records what it answered.
 //
 // It has one mode per file: serve.go is the daemon, daemon.go the client of it,
-// once.go judges one request in process, verify.go checks an evidence log,
-// prove.go proves single records of it, show.go and report.go show it. check.go
-// explains a configuration, explain.go a decision; policytest.go and backtest.go try
-// a policy, packs.go shows the built-in ones. runner.go proves who asks. stages.go lists
+// lifecycle.go keeps a daemon in the background, once.go judges one request in
+// process. verify.go checks an evidence log, prove.go proves single records of it,
+// show.go and report.go show it. check.go explains a configuration, explain.go a
+// decision; policytest.go and backtest.go try a policy, packs.go shows the built-in
+// ones. readiness.go tries what a daemon needs, completion.go and man.go write the
+// command line down for shells and readers. runner.go proves who asks. stages.go lists
 // the stages that a configuration can name.
 package main
 
@@ -33,12 +35,15 @@ func main() {
 
 // run is main without the process around it.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-
 	cli, code, done := parse(args, stdout, stderr)
 	if done {
 		return code
+	}
+	ctx := context.Background()
+	if !cli.Daemon { // which has nothing to clear up, and is to start fast
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		defer stop()
 	}
 	if cli.asks() {
 		sayThatWeWait(cli.Input, stdin, stderr)
@@ -46,6 +51,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	switch {
 	case cli.Version:
 		return printVersion(stdout)
+	case cli.Man:
+		return printMan(stdout, stderr)
+	case cli.Completion != "":
+		return printCompletion(cli.Completion, stdout, stderr)
 	case cli.PrintRunnerClaims:
 		return printRunnerClaims(cli, stdout, stderr)
 	case cli.VerifyEvidence:
@@ -72,6 +81,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return askDaemon(ctx, cli, stdin, stdout, stderr)
 	case cli.Check:
 		return check(cli, stdout, stderr)
+	case cli.Lifecycle != "":
+		return manage(ctx, cli, stdout, stderr)
+	case cli.Readiness:
+		return readiness(ctx, cli, stdout, stderr)
 	case cli.Serve:
 		return serve(ctx, cli, stderr)
 	}
@@ -80,11 +93,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 // sayThatWeWait tells a person at a terminal why nothing happens.
 func sayThatWeWait(input string, stdin io.Reader, stderr io.Writer) {
-	f, ok := stdin.(*os.File)
-	if !ok || input != "-" {
-		return
-	}
-	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+	if input == "-" && terminalOf(stdin).is {
 		fmt.Fprintln(stderr, "cavra-runtime: reading one request from the terminal; --help lists what else there is")
 	}
 }

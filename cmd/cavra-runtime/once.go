@@ -15,7 +15,7 @@ import (
 // once judges one request in process and prints the decision. A request that
 // cannot be read is answered with its block, as on the wire.
 func once(ctx context.Context, c *cli, stdin io.Reader, stdout, stderr io.Writer) int {
-	cfg, chain, err := assemble(c, false, func(l logConfig) hclog.Logger { return newLogger(l, stderr) })
+	cfg, chain, err := assemble(c, assembly{log: func(l logConfig) hclog.Logger { return newLogger(l, stderr) }})
 	if err != nil {
 		return fail(stderr, "the request cannot be judged", err)
 	}

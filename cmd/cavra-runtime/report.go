@@ -27,7 +27,7 @@ func report(ctx context.Context, c *cli, stderr io.Writer) int {
 		return fail(stderr, "there is no report", err)
 	}
 	page := show.NewPage(show.PageOptions{
-		Filter: log.filter(c), Path: log.path, Made: time.Now(), Version: versionName(), Signed: len(log.options.Key)+len(log.options.OldKeys) > 0,
+		Filter: log.filter(c), Path: log.path, Made: time.Now(), Version: buildVersion(), Signed: len(log.options.Key)+len(log.options.OldKeys) > 0,
 	})
 	reader := evidence.NewReader(log.options, page.See)
 	files := show.OpenLog(log.path, reader)

@@ -7,14 +7,15 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/Huzefaaa2/cavra/go/cavra-runtime/conn"
-	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/conn/lifecycle"
 )
 
 // serve runs the daemon until ctx ends.
@@ -24,19 +25,17 @@ func serve(ctx context.Context, c *cli, stderr io.Writer) int {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(softMemoryLimit)
 	}
-
-	log := hclog.NewNullLogger()
-	cfg, chain, err := assemble(c, false, func(l logConfig) hclog.Logger {
-		log = newLogger(l, stderr)
-		return log
-	})
+	s, err := newService(c, func(l logConfig) hclog.Logger { return newLogger(l, stderr) })
 	if err != nil {
 		return fail(stderr, "the daemon does not start", err)
 	}
-	if err := listenAndServe(ctx, cfg, chain, log); err != nil {
+	if err := s.openLog(); err != nil {
+		return fail(stderr, "the daemon does not start", errors.Join(err, s.live.Close()))
+	}
+	if err := s.listenAndServe(ctx); err != nil {
 		return fail(stderr, "the daemon ends", err)
 	}
-	log.Info("ended")
+	s.log.Info("ended")
 	return exitOK
 }
 
@@ -44,31 +43,102 @@ func serve(ctx context.Context, c *cli, stderr io.Writer) int {
 // are in flight; from there on garbage is collected more often.
 const softMemoryLimit = 128 << 20
 
-// listenAndServe takes the socket, says so in the pid file, and serves. The
-// chain is closed before the socket's lock is given back, so that a successor
-// finds everything free.
-func listenAndServe(ctx context.Context, cfg *configuration, chain *pipeline.Chain, log hclog.Logger) (err error) {
-	closeChain := func() { err = errors.Join(err, chain.Close()) }
-	listener, err := conn.Listen(cfg.file.Server.Socket)
+// listenAndServe takes the socket, says so in the pid file, and serves until ctx
+// ends. The chain is closed before the socket's lock is given back, so that a
+// successor finds everything free.
+func (s *service) listenAndServe(ctx context.Context) (err error) {
+	closeChain := func() { err = errors.Join(err, s.live.Close()) }
+	listener, err := listen(s.cfg.file.Server.Socket)
 	if err != nil {
 		closeChain()
 		return err
 	}
 	defer func() { err = errors.Join(err, listener.Close()) }()
 	defer closeChain()
-	if err := writePID(cfg.file.Server.PID); err != nil {
+	if err := lifecycle.WritePID(s.cfg.file.Server.PID); err != nil {
 		return err
 	}
-	defer removePID(cfg.file.Server.PID)
-	defer onSignal(syscall.SIGHUP, func() {
-		log.Warn("SIGHUP: reloading is not available in this version; policy and keys stay as they are, restart to change them")
-	})()
-	defer onSignal(rotateSignal, func() { cfg.rotate(log) })()
-	return cfg.server(chain, log).Serve(ctx, listener)
+	defer lifecycle.RemovePID(s.cfg.file.Server.PID)
+	if address := s.cfg.file.Server.MetricsListen; address != "" {
+		wait, err := monitor(ctx, address, s, s.log.Named("metrics"))
+		if err != nil {
+			return err
+		}
+		defer wait()
+	}
+	s.confine()
+	defer onSignal(syscall.SIGHUP, func() { s.hangUp(ctx) })()
+	defer onSignal(rotateSignal, s.rotate)()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	endControl, err := s.serveControl(listener, stop)
+	if err != nil {
+		return err
+	}
+	defer endControl()
+	s.manager.ready()
+	defer s.manager.watch()()
+	defer context.AfterFunc(ctx, s.manager.stopping)()
+	return s.server.Serve(ctx, listener)
 }
 
-// onSignal runs do at each signal sig, which else would end the daemon. The
-// function it returns undoes that and waits for the last run.
+// confine takes from the process what it will not need any more, as far as the
+// kernel can.
+func (s *service) confine() {
+	if s.cfg.file.Server.NoConfinement {
+		s.confinement = "not confined: the configuration says so"
+		return
+	}
+	var err error
+	if s.confinement, err = confine(s.cfg.writeDirectories()); err != nil {
+		s.log.Warn("the process could not be confined; it runs on as it is", "error", err)
+		return
+	}
+	s.log.Info(s.confinement)
+}
+
+// writeDirectories are those that a daemon writes in: of its socket, its pid
+// file, its log, its metrics, and what the stages write.
+func (cfg *configuration) writeDirectories() []string {
+	files := []string{cfg.file.Server.Socket, cfg.file.Server.PID}
+	if cfg.file.Log.File != "" {
+		files = append(files, cfg.file.Log.File)
+	}
+	if path, ok := strings.CutPrefix(cfg.file.Server.MetricsListen, "unix:"); ok {
+		files = append(files, path)
+	}
+	for _, p := range cfg.stages {
+		for _, f := range p.Files() {
+			if f.Written {
+				files = append(files, f.Path)
+			}
+		}
+	}
+	for i, f := range files {
+		files[i] = filepath.Dir(f)
+	}
+	return files
+}
+
+// fail prints an error, one fault a line, and returns the exit code for it.
+func fail(stderr io.Writer, what string, err error) int {
+	fmt.Fprintf(stderr, "cavra-runtime: %s:\n%s\n", what, err)
+	return exitFailed
+}
+
+// newLogger logs to w.
+func newLogger(cfg logConfig, w io.Writer) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{
+		Name:       "cavra-runtime",
+		Level:      hclog.LevelFromString(string(cfg.Level)),
+		JSONFormat: cfg.JSON,
+		Output:     w,
+	})
+}
+
+// onSignal runs do at each signal sig, one after another; otherwise the signal
+// would end the daemon. The function it returns undoes that and waits for the last
+// run.
 func onSignal(sig os.Signal, do func()) (stop func()) {
 	if sig == nil {
 		return func() {}
@@ -94,29 +164,19 @@ func onSignal(sig os.Signal, do func()) (stop func()) {
 }
 
 // rotate has each stage that writes a file of its own begin another.
-func (cfg *configuration) rotate(log hclog.Logger) {
-	if len(cfg.rotators) == 0 {
-		log.Warn("asked to rotate, and no stage of the chain keeps a file that could be")
-	}
-	for _, r := range cfg.rotators {
+func (s *service) rotate() {
+	found := false
+	for _, stage := range s.live.Chain().All() {
+		r, ok := stage.(interface{ Rotate() error })
+		if !ok {
+			continue
+		}
+		found = true
 		if err := r.Rotate(); err != nil {
-			log.Error("rotating failed", "error", err)
+			s.log.Error("rotating failed", "error", err)
 		}
 	}
-}
-
-// fail prints an error, one fault a line, and returns the exit code for it.
-func fail(stderr io.Writer, what string, err error) int {
-	fmt.Fprintf(stderr, "cavra-runtime: %s:\n%s\n", what, err)
-	return exitFailed
-}
-
-// newLogger logs to w.
-func newLogger(cfg logConfig, w io.Writer) hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{
-		Name:       "cavra-runtime",
-		Level:      hclog.LevelFromString(string(cfg.Level)),
-		JSONFormat: cfg.JSON,
-		Output:     w,
-	})
+	if !found {
+		s.log.Warn("asked to rotate, and no stage of the chain keeps a file that could be")
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"time"
 
@@ -63,7 +62,7 @@ func showEvidence(ctx context.Context, c *cli, stdout, stderr io.Writer) int {
 	limit, _ := c.limit() // was checked
 	printer := show.NewPrinter(stdout, show.PrinterOptions{
 		Filter: log.filter(c), Limit: limit, JSON: c.JSON, Notes: stderr,
-		Terminal: out.is, Width: out.columns, Color: out.is && os.Getenv("NO_COLOR") == "",
+		Terminal: out.is, Width: out.columns, Color: bool(paintFor(stdout)),
 	})
 	reader := evidence.NewReader(log.options, func(l *evidence.Line) {
 		if printer.See(l); printer.Err() != nil {
@@ -133,35 +132,4 @@ func (c *cli) evidenceToRead() (l readLog, err error) {
 func (readLog) filter(c *cli) *show.Filter {
 	f, _ := show.ParseFilter(c.Filter, c.Since, time.Now())
 	return f
-}
-
-// A terminal is what is known of where the output goes.
-type terminal struct {
-	file    *os.File // nil where the output is no file
-	is      bool     // whether a person's terminal is there
-	columns int
-}
-
-func terminalOf(w io.Writer) terminal {
-	f, ok := w.(*os.File)
-	if !ok {
-		return terminal{}
-	}
-	columns, is := terminalColumns(f)
-	return terminal{f, is, columns}
-}
-
-// waiter makes a function that waits for some time, and fails once nobody reads
-// the output any more.
-func (t terminal) waiter(ctx context.Context, every time.Duration) func() error {
-	return func() error {
-		select {
-		case <-ctx.Done():
-		case <-time.After(every):
-		}
-		if t.file != nil && nobodyReads(t.file) {
-			return errNobodyReads
-		}
-		return nil
-	}
 }

@@ -11,8 +11,12 @@ var errNobodyReads error = syscall.EPIPE
 // ignoreClosedOutput does nothing: there is no signal of a closed pipe.
 func ignoreClosedOutput() {}
 
-// terminalColumns knows no terminal: rows are not cut and have no colours.
-func terminalColumns(*os.File) (columns int, is bool) { return 0, false }
+// terminalColumns takes every device of characters for a terminal, of a width that
+// is not known.
+func terminalColumns(f *os.File) (columns int, is bool) {
+	info, err := f.Stat()
+	return 0, err == nil && info.Mode()&os.ModeCharDevice != 0
+}
 
 // nobodyReads cannot be known before the next write.
 func nobodyReads(*os.File) bool { return false }

@@ -12,25 +12,26 @@ var version string
 
 // printVersion prints what was built from what, and with what.
 func printVersion(stdout io.Writer) int {
-	revision := ""
+	fmt.Fprintf(stdout, "cavra-runtime %s %s %s/%s\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return exitOK
+}
+
+// buildVersion is the version that this program was built as and, where it is
+// known, the revision it was built from.
+func buildVersion() string {
+	v, revision := version, ""
 	if info, ok := debug.ReadBuildInfo(); ok {
+		if v == "" {
+			v = info.Main.Version
+		}
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
 				revision = " " + s.Value
 			}
 		}
 	}
-	fmt.Fprintf(stdout, "cavra-runtime %s%s %s %s/%s\n", versionName(), revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return exitOK
-}
-
-// versionName is the version, also where no release set it.
-func versionName() string {
-	if info, ok := debug.ReadBuildInfo(); ok && version == "" && info.Main.Version != "" {
-		return info.Main.Version
+	if v == "" {
+		v = "(devel)"
 	}
-	if version == "" {
-		return "(devel)"
-	}
-	return version
+	return v + revision
 }
