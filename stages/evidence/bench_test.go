@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -141,6 +142,38 @@ func BenchmarkAppendSynced(b *testing.B) {
 			b.ReportMetric(float64(fsync)/float64(took), "x-fsync")
 		})
 	}
+}
+
+// BenchmarkAppendOne has one caller append, in turns with a bare write and
+// fdatasync of the same bytes to a file that grows as the log does. x-bare is the
+// median of the turns; at most 1.3.
+func BenchmarkAppendOne(b *testing.B) {
+	l := open(b, newPath(b), signed)
+	req, resp := typical()
+	must(b, l.Append(nextID(), req, resp))
+	line := linesOf(b, l.path)[0]
+	f, err := os.OpenFile(newPathIn(b), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	must(b, err)
+	defer f.Close()
+	const turn = 50
+	var ratios []float64
+	for b.Loop() {
+		begin := time.Now()
+		for range turn {
+			must(b, l.Append(nextID(), req, resp))
+		}
+		ours := time.Since(begin)
+		begin = time.Now()
+		for range turn {
+			_, err := f.Write(line)
+			must(b, err)
+			must(b, syncFile(f))
+		}
+		ratios = append(ratios, float64(ours)/float64(time.Since(begin)))
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(ratios[len(ratios)/2], "x-bare")
+	b.ReportMetric(0, "ns/op")
 }
 
 // BenchmarkVerify verifies a signed log of 64 MiB. x-sha256 is its speed over
