@@ -15,5 +15,8 @@ const modesHold = false
 
 func private(_, _ string, _ syscall.RawConn) error { return nil }
 
+// descriptors is 0: here no limit on them is near.
+func descriptors() int { return 0 }
+
 // busy reports whether a connection failed only because too many wait already.
 func busy(error) bool { return false }

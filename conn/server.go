@@ -40,7 +40,9 @@ type Server struct {
 	Limits Limits
 	// MaxConnections is how many connections may be open at once, and
 	// MaxConnectionsPerUser how many of them by one user. The defaults are 1024
-	// and MaxConnections. One more is answered with server.overloaded.
+	// and MaxConnections. One more is answered with server.overloaded. Where the
+	// process may open too few descriptors for that, fewer are taken, so that some
+	// are left to answer with, to be controlled and to record.
 	MaxConnections, MaxConnectionsPerUser int
 	// MaxBytesInFlight bounds the buffers of all requests that outgrew their
 	// first 4 KiB, and once more what the stages take to work on the large ones.
@@ -81,6 +83,13 @@ const stopAccept = 20 * time.Millisecond
 // maxRefusals is how many refused connections are seen to in full at once.
 // Beyond, a refused client that is still sending may miss its answer.
 const maxRefusals = 64
+
+// What is kept of the process's descriptors for all that is no client: sockets,
+// logs, files that a reload reads. fewestClients is what clients get even so.
+const (
+	ownDescriptors = 48
+	fewestClients  = 16
+)
 
 // maxIdle is how many sessions are kept for other connections: their goroutines
 // have grown their stacks and their buffers are made.
@@ -131,11 +140,12 @@ type run struct {
 	lines    struct{ overloaded, denied, accept rate.Sometimes }
 	workers  sync.WaitGroup // the goroutines of sessions
 
-	mu       sync.Mutex
-	idle     []*session // without a connection, their goroutines waiting for one
-	sessions map[*session]struct{}
-	refusals int            // how many of sessions are refusals
-	perUser  map[uint32]int // sessions by user
+	mu          sync.Mutex
+	idle        []*session // without a connection, their goroutines waiting for one
+	sessions    map[*session]struct{}
+	refusals    int // how many of sessions are refusals
+	maxRefusals int
+	perUser     map[uint32]int // sessions by user
 }
 
 func (s *Server) begin(ctx context.Context) (*run, error) {
@@ -158,14 +168,18 @@ func (s *Server) begin(ctx context.Context) (*run, error) {
 		Server: s, log: s.Log, users: s.AllowedUsers,
 		slots:    newSlots(s.MaxBytesInFlight, s.Limits.RequestBytes),
 		sessions: map[*session]struct{}{}, perUser: map[uint32]int{},
+		maxRefusals: maxRefusals,
 	}
 	// What was accepted is answered after ctx ended.
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	for _, line := range []*rate.Sometimes{&r.lines.overloaded, &r.lines.denied, &r.lines.accept} {
-		line.Interval = time.Second
-	}
 	if r.log == nil {
 		r.log = hclog.NewNullLogger()
+	}
+	if n := descriptors(); n > 0 {
+		r.share(max(n-ownDescriptors, fewestClients))
+	}
+	for _, line := range []*rate.Sometimes{&r.lines.overloaded, &r.lines.denied, &r.lines.accept} {
+		line.Interval = time.Second
 	}
 	if r.users == nil {
 		r.users = []uint32{0, uint32(os.Geteuid())}
@@ -174,6 +188,16 @@ func (s *Server) begin(ctx context.Context) (*run, error) {
 		r.log.Warn("this system does not tell which user connects; only the rights on the socket's directory keep others out")
 	}
 	return r, nil
+}
+
+// share parts the descriptors that clients may take.
+func (r *run) share(room int) {
+	r.maxRefusals = min(maxRefusals, room/4)
+	if most := room - r.maxRefusals; r.MaxConnections > most {
+		r.log.Warn("there are too few descriptors for as many connections as are configured, so fewer are taken; raise the limit of the process, by ulimit -n or LimitNOFILE=",
+			"configured", r.MaxConnections, "taken", most, "descriptors", descriptors())
+		r.MaxConnections = most
+	}
 }
 
 // acceptAll accepts until ctx ends. No failure to accept ends it: it waits
@@ -211,7 +235,7 @@ func (r *run) admit(c *net.UnixConn) {
 	r.count.accepted.Add(1)
 	r.mu.Lock()
 	full := len(r.sessions)-r.refusals >= r.MaxConnections
-	hasty := full && r.refusals == maxRefusals
+	hasty := full && r.refusals == r.maxRefusals
 	var x *session
 	if last := len(r.idle) - 1; last >= 0 && !hasty {
 		x, r.idle = r.idle[last], r.idle[:last]

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/go-multierror"
 
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/conn"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/document"
@@ -91,22 +91,35 @@ type configuration struct {
 	stages []preparedStage
 
 	holdsKey bool // a key stands in the file itself
+	// restart means that the file says something that counts at a start only, and
+	// that it differs from what the daemon started with.
+	restart bool
 
 	explainer explainer // the stage that can explain itself, once built; or nil
 }
 
 type preparedStage struct {
 	name   string
-	faulty bool // its options hold faults, so it cannot be built
+	faulty bool // by its options or its files it cannot be built
 	pipeline.Prepared
 }
 
 // configure reads the configuration. The error holds every fault of the file and
 // of the flags at once; the configuration is usable as far as it could be read.
-func configure(c *cli) (*configuration, error) {
+//
+// running is what the daemon started with, nil at a start. What it is served by
+// and logs to stays as it is: the files that the runtime keeps are those in use.
+func configure(c *cli, running *configuration) (*configuration, error) {
 	cfg := &configuration{source: c.Config}
 	var faults []error
-	if c.Config != "" {
+	var spent error // what can be read only once has been read
+	if running != nil {
+		spent = notPipe(c.Config)
+	}
+	switch {
+	case spent != nil:
+		faults = append(faults, spent)
+	case c.Config != "":
 		faults = append(faults, cfg.read(c.Config))
 	}
 	cfg.place(c)
@@ -129,8 +142,29 @@ func configure(c *cli) (*configuration, error) {
 		}
 	}
 	faults = append(faults, cfg.applyDefaults()...)
+	if running != nil {
+		cfg.restart = !reflect.DeepEqual(cfg.file.Server, running.file.Server) || cfg.file.Log != running.file.Log
+		cfg.file.Server, cfg.file.Log = running.file.Server, running.file.Log
+	}
 	faults = append(faults, cfg.prepareStages(c.stageFlags())...)
+	if running != nil {
+		faults = append(faults, cfg.refusePipes()...)
+	}
 	return cfg, document.Join(faults...)
+}
+
+// refusePipes marks the stages that a pipe is named for, so that none is built and
+// waits for it.
+func (cfg *configuration) refusePipes() (faults []error) {
+	for i, p := range cfg.stages {
+		for _, f := range p.Files() {
+			if err := notPipe(f.Path); err != nil {
+				cfg.stages[i].faulty = true
+				faults = append(faults, err)
+			}
+		}
+	}
+	return faults
 }
 
 // place says where the daemon is met: by the flags, the file or the defaults.
@@ -352,118 +386,6 @@ func suggestStage(name string) string {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return "there are " + strings.Join(known, ", ")
-}
-
-// An assembly is how a chain is made.
-type assembly struct {
-	// log makes the logger that the configuration asks for.
-	log func(logConfig) hclog.Logger
-	// dryRun opens nothing that a running daemon uses.
-	dryRun bool
-	// before is the chain that this one takes the place of; nil at a start.
-	before *pipeline.Chain
-	// observer watches the chain; nil where nobody asks.
-	observer *observer
-}
-
-// assemble reads the configuration and makes the chain. The error holds every
-// fault of the configuration, the policy and the order that can be seen at once.
-func assemble(c *cli, a assembly) (*configuration, *pipeline.Chain, error) {
-	cfg, fault := configure(c)
-	log := a.log(cfg.file.Log)
-	if fault != nil {
-		// The stages are still built, dry and silent, to find their faults too.
-		a.dryRun, log = true, hclog.NewNullLogger()
-	}
-	chain, err := cfg.build(a, log)
-	if err = document.Join(fault, err); err != nil {
-		if chain != nil {
-			_ = chain.Close()
-		}
-		return cfg, nil, err
-	}
-	return cfg, chain, nil
-}
-
-// build makes the chain.
-func (cfg *configuration) build(a assembly, log hclog.Logger) (*pipeline.Chain, error) {
-	env := pipeline.Env{Workspace: cfg.file.Workspace, Files: cfg.ownFiles(log), DryRun: a.dryRun}
-	var (
-		built       []pipeline.Stage
-		faults      []error
-		defaultPack func() string
-	)
-	for _, p := range cfg.stages {
-		if p.faulty {
-			continue
-		}
-		env.Log = log.Named(p.name)
-		if a.before != nil {
-			env.Predecessor = a.before.Stage(p.name)
-		}
-		stage, err := p.Build(env)
-		if err != nil {
-			faults = append(faults, ofStage(p.name, err))
-			continue
-		}
-		built = append(built, stage)
-		if e, ok := stage.(explainer); ok {
-			cfg.explainer = e
-		}
-		if policy, ok := stage.(interface{ DefaultPolicyPack() string }); ok {
-			defaultPack = policy.DefaultPolicyPack
-		}
-	}
-	if len(built) == len(cfg.stages) {
-		o := pipeline.Options{Log: log, DefaultPolicyPack: defaultPack}
-		if a.observer != nil {
-			o.Observe = a.observer.of(cfg.stageNames())
-		}
-		chain, err := pipeline.New(built, o)
-		if err == nil {
-			return chain, nil
-		}
-		faults = append(faults, err)
-	} else {
-		faults = append(faults, errors.New("the order of the stages is checked once these are mended"))
-	}
-	closeStages(built)
-	return nil, document.Join(faults...)
-}
-
-// stageNames are the names of the stages, in order.
-func (cfg *configuration) stageNames() []string {
-	names := make([]string, len(cfg.stages))
-	for i, p := range cfg.stages {
-		names[i] = p.name
-	}
-	return names
-}
-
-// ofStage says of which stage's options the faults are, but for those that name
-// a place in a file.
-func ofStage(name string, err error) error {
-	var all *multierror.Error
-	if !errors.As(err, &all) {
-		all = multierror.Append(nil, err)
-	}
-	var faults []error
-	for _, fault := range all.Errors {
-		if at := (*document.Fault)(nil); !errors.As(fault, &at) {
-			fault = fmt.Errorf("stage %s: %w", name, fault)
-		}
-		faults = append(faults, fault)
-	}
-	return document.Join(faults...)
-}
-
-// closeStages releases what stages hold that never came to be a chain.
-func closeStages(built []pipeline.Stage) {
-	for _, s := range slices.Backward(built) {
-		if closer, ok := s.(interface{ Close() error }); ok {
-			_ = closer.Close() // the fault that brought us here is the one to report
-		}
-	}
 }
 
 // ownFiles are the files that the runtime relies on, to be kept from those who

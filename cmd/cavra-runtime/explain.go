@@ -72,7 +72,7 @@ func (c *cli) explainDaemon(raw []byte, resp *enforcementv1.DecisionResponse, st
 
 // evaluator is the stage evaluate of the configuration, by itself.
 func (c *cli) evaluator(stderr io.Writer) (*evaluate.Stage, error) {
-	cfg, err := configure(c)
+	cfg, err := configure(c, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -127,7 +127,7 @@ func (c *cli) daemonCommand(stderr io.Writer) (command lifecycle.Command, err er
 }
 
 // notPipe refuses what can be read only once: the daemon reads it after us, and
-// again whenever it reloads.
+// again whenever it reloads. There it would wait for a writer for ever.
 func notPipe(path string) error {
 	if info, err := os.Stat(path); err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
 		return fmt.Errorf("%q is a pipe, which can be read only once; the daemon needs a file", path)

@@ -80,6 +80,7 @@ var exitCodes = [...]struct {
 var signals = [...]struct{ name, meaning string }{
 	{"SIGTERM, SIGINT", "Accept nobody else, answer whom was accepted, make the evidence durable, remove the socket and the pid file, and end with 0. A client gives its question up."},
 	{"SIGHUP", "Open the log file anew, and read the configuration, the policy, the registry and the keys again. Where anything of it is faulty all stays as it was."},
+	{"SIGUSR1", "Close the evidence log under a number and begin another file. Not on Windows."},
 	{"SIGPIPE", "Nothing: a daemon outlives the pipe that its log goes to."},
 }
 

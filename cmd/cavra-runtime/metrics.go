@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -26,6 +27,7 @@ func monitor(ctx context.Context, address string, s *service, log hclog.Logger) 
 	if err != nil {
 		return nil, err
 	}
+	var open atomic.Int32
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		var figures metrics.Writer
@@ -43,10 +45,23 @@ func monitor(ctx context.Context, address string, s *service, log hclog.Logger) 
 	})
 	server := &http.Server{
 		Handler:           mux,
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
 		MaxHeaderBytes: 16 << 10,
-		ErrorLog:       log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		// Whoever can reach the address, be it another user, must not take the
+		// descriptors by which requests are answered.
+		ConnState: func(c net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				if open.Add(1) > maxMonitors {
+					_ = c.Close() // its state will be closed, too
+				}
+			case http.StateClosed:
+				open.Add(-1)
+			}
+		},
+		ErrorLog: log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
+	server.SetKeepAlivesEnabled(false) // who is answered gives the place to the next
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -62,6 +77,9 @@ func monitor(ctx context.Context, address string, s *service, log hclog.Logger) 
 		<-served
 	}, nil
 }
+
+// maxMonitors is how many connections the monitor has at once.
+const maxMonitors = 16
 
 // checkMonitorAddress refuses an address that other hosts could reach, unless
 // public is set. It is a path of a Unix socket, as unix:DIR/FILE, or HOST:PORT.

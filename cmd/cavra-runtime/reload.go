@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
-	"reflect"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,6 +30,8 @@ type service struct {
 	began    time.Time
 	// confinement says what keeps the process from doing more than it should.
 	confinement string
+	// hangUps ask for a reload, rotations for another file of evidence.
+	hangUps, rotations <-chan os.Signal
 
 	reloading sync.Mutex // one at a time
 	mu        sync.Mutex
@@ -67,15 +73,19 @@ func (s *service) reload(context.Context) error {
 	defer s.manager.ready()
 	cfg, chain, err := assemble(s.cli, assembly{
 		log:      func(logConfig) hclog.Logger { return s.log },
+		running:  s.cfg,
 		before:   s.live.Chain(),
 		observer: s.observer,
 	})
+	if errors.Is(err, fs.ErrPermission) && strings.HasPrefix(s.confinement, "confined") {
+		err = fmt.Errorf("%w\nthe process is confined: it writes only in the directories that held its files when it started, and needs a restart to write in others", err)
+	}
 	s.noteReload(err)
 	if err != nil {
 		s.log.Error("the configuration cannot be reloaded; everything stays as it was", "error", err)
 		return err
 	}
-	if !reflect.DeepEqual(cfg.file.Server, s.cfg.file.Server) || cfg.file.Log != s.cfg.file.Log {
+	if cfg.restart {
 		s.log.Warn("what stands under server and log in the configuration changes at a restart only")
 	}
 	if err := s.live.Swap(chain); err != nil {

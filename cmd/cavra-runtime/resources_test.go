@@ -10,8 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/conn"
 )
 
 // What the daemon may take. The figures are for the process as users run it; the
@@ -193,5 +196,49 @@ func needsRealProcess(t *testing.T) {
 	t.Helper()
 	if raceEnabled {
 		t.Skip("the race detector multiplies memory and time; run without -race")
+	}
+}
+
+// Who asks, looks at metrics or only connects cannot take the last descriptor: one
+// more is told so at once, the daemon can be looked at and reloaded, and what it
+// records it records.
+func TestTheLastDescriptorsAreTheDaemonsOwn(t *testing.T) {
+	dir := t.TempDir()
+	socket, monitor, log := filepath.Join(dir, "run", "s"), filepath.Join(dir, "run", "m"), filepath.Join(dir, "evidence", "log.jsonl")
+	p := start(t, socket, nil, "sh", "-c", `ulimit -n 96 && exec cavra-runtime "$@"`, "sh",
+		"--serve", "--socket", socket, "--workspace", dir, "--metrics-listen", "unix:"+monitor, "--evidence-log", log, "--log-level", "error")
+	for range 120 {
+		for _, path := range []string{socket, monitor} {
+			c, err := net.Dial("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+		}
+	}
+	began := time.Now()
+	answer, err := ask(socket, []byte(readRequest))
+	if err != nil || !bytes.Contains(answer, []byte(`"rule_id":"server.overloaded"`)) {
+		t.Errorf("over the limit: %s, %v", answer, err)
+	}
+	for _, command := range []string{conn.CommandStatus, conn.CommandReload} {
+		if answer, _, err := conn.AskControl(t.Context(), socket, command); err != nil || !answer.OK {
+			t.Errorf("%s: %+v, %v", command, answer, err)
+		}
+	}
+	if err := syscall.Kill(p.pid, syscall.SIGUSR1); err != nil { // a rotation opens a file
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(log + ".000001"); err == nil {
+			break
+		}
+		if time.Since(began) > 4*time.Second { // then the idle ones lose their place
+			t.Fatal("the evidence was not rotated")
+		}
+		time.Sleep(time.Millisecond) // between two looks at the condition
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }

@@ -22,6 +22,8 @@ import (
 func serve(ctx context.Context, c *cli, stderr io.Writer) int {
 	// A daemon outlives the pipe that its log goes to.
 	signal.Ignore(syscall.SIGPIPE)
+	// By default these would end it, also while it begins and ends.
+	hangUps, rotations := caught(syscall.SIGHUP), caught(rotateSignal)
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(softMemoryLimit)
 	}
@@ -29,6 +31,7 @@ func serve(ctx context.Context, c *cli, stderr io.Writer) int {
 	if err != nil {
 		return fail(stderr, "the daemon does not start", err)
 	}
+	s.hangUps, s.rotations = hangUps, rotations
 	if err := s.openLog(); err != nil {
 		return fail(stderr, "the daemon does not start", errors.Join(err, s.live.Close()))
 	}
@@ -67,10 +70,10 @@ func (s *service) listenAndServe(ctx context.Context) (err error) {
 		defer wait()
 	}
 	s.confine()
-	defer onSignal(syscall.SIGHUP, func() { s.hangUp(ctx) })()
-	defer onSignal(rotateSignal, s.rotate)()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	defer forEach(s.hangUps, func() { s.hangUp(ctx) })()
+	defer forEach(s.rotations, s.rotate)()
 	endControl, err := s.serveControl(listener, stop)
 	if err != nil {
 		return err
@@ -136,15 +139,20 @@ func newLogger(cfg logConfig, w io.Writer) hclog.Logger {
 	})
 }
 
-// onSignal runs do at each signal sig, one after another; otherwise the signal
-// would end the daemon. The function it returns undoes that and waits for the last
-// run.
-func onSignal(sig os.Signal, do func()) (stop func()) {
-	if sig == nil {
-		return func() {}
+// caught takes a signal from now on until the process ends. Several that come
+// before one was looked at are one.
+func caught(sig os.Signal) <-chan os.Signal {
+	came := make(chan os.Signal, 1)
+	if sig != nil {
+		signal.Notify(came, sig)
 	}
-	came, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(came, sig)
+	return came
+}
+
+// forEach runs do for each signal that came or comes, one after another, until the
+// function it returns is called, which waits for the last run.
+func forEach(came <-chan os.Signal, do func()) (stop func()) {
+	done := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -157,7 +165,6 @@ func onSignal(sig os.Signal, do func()) (stop func()) {
 		}
 	})
 	return func() {
-		signal.Stop(came)
 		close(done)
 		running.Wait()
 	}

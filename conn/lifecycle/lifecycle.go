@@ -164,17 +164,17 @@ func (d Daemon) Reload(ctx context.Context) (Report, error) {
 	if !r.Running {
 		return r, errors.New(r.Message)
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
+	asking, cancel := context.WithTimeout(ctx, d.Timeout)
 	defer cancel()
-	answer, _, err := conn.AskControl(ctx, d.Socket, conn.CommandReload)
+	answer, _, err := conn.AskControl(asking, d.Socket, conn.CommandReload)
 	if err == nil && !answer.OK {
 		err = errors.New(brief(answer.Error))
 	}
+	r = d.Status(ctx) // which tells of this reload too
 	if err != nil {
 		r.Message = "the runtime did not reload: " + err.Error()
 		return r, err
 	}
-	r = d.Status(ctx)
 	r.Message = "the runtime has reloaded"
 	return r, nil
 }

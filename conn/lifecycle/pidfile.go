@@ -57,7 +57,7 @@ func RemovePID(path string) {
 func ReadPID(path string) (int, error) {
 	pid, err := readPID(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errNoPIDFile):
 		return 0, fmt.Errorf("%w at %s", errNoPIDFile, quote(path))
 	case errors.Is(err, errNotPIDFile):
 		return 0, fmt.Errorf("%s is no pid file, so it is left alone; remove it, or name another with --pid", quote(path))
@@ -84,6 +84,9 @@ func readPID(path string) (int, error) {
 		return 0, err
 	}
 	words := strings.Fields(string(text))
+	if len(text) == 0 { // what a crash of the machine leaves of a file that was just written
+		return 0, errNoPIDFile
+	}
 	if len(text) > maxPIDFile || len(words) == 0 {
 		return 0, errNotPIDFile
 	}

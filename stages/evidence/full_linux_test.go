@@ -51,6 +51,10 @@ func TestFullFileSystem(t *testing.T) {
 	if err := full(); !errors.Is(err, syscall.ENOSPC) && !strings.Contains(err.Error(), "bytes free") {
 		t.Fatal(err)
 	}
+	stage := &Stage{log: share(l, Options{}, nil)}
+	if err := stage.Health(); err == nil || !strings.Contains(err.Error(), "every request is blocked") {
+		t.Errorf("nothing can be recorded, and the stage says %v", err)
+	}
 	if err := l.Rotate(); err == nil { // a page may be left for its one record
 		t.Log("there was room for a rotation")
 	}
@@ -59,6 +63,9 @@ func TestFullFileSystem(t *testing.T) {
 	l.space.looked = l.space.looked.Add(-spaceEvery)
 	l.own.Unlock()
 	add(t, l, "after")
+	if err := stage.Health(); err != nil {
+		t.Errorf("there is room again, and the stage says %v", err)
+	}
 	must(t, l.Rotate())
 	_ = full()
 	mustClose(t, l)

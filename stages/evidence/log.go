@@ -360,6 +360,7 @@ func (l *Log) commit(batch []*entry) error {
 		if cut := l.file.Truncate(l.size); cut != nil {
 			return l.die(fmt.Errorf("%w; what was written of the record could not be cut off (%w), so nothing more is written until a restart has repaired the log", err, cut))
 		}
+		l.seen.failed(err)
 		return err
 	}
 	l.dirty = true
@@ -395,7 +396,11 @@ func (l *Log) look() error {
 			return l.die(err)
 		}
 	}
-	return l.space.check(now)
+	err := l.space.check(now)
+	if err != nil {
+		l.seen.failed(err)
+	}
+	return err
 }
 
 // encode appends the line of the record that follows at, and moves at to it.
@@ -449,7 +454,7 @@ func (l *Log) settle() error {
 // die ends the log's life but for the answer to those who still come.
 func (l *Log) die(err error) error {
 	l.poison = err
-	l.seen.died(err)
+	l.seen.failed(err)
 	l.o.Log.Error("the evidence log can no longer be written; every request is blocked until a restart", "path", l.path, "error", err)
 	return err
 }

@@ -16,25 +16,25 @@ type observed struct {
 	head  head
 	bytes uint64 // written by this process
 	free  int64  // bytes; negative where it is not known
-	ill   error  // why nothing can be recorded
+	ill   error  // why nothing can be recorded, until something was
 }
 
 // wrote notes a batch.
 func (o *observed) wrote(h head, n int) {
 	o.mu.Lock()
-	o.head, o.bytes = h, o.bytes+uint64(n)
+	o.head, o.bytes, o.ill = h, o.bytes+uint64(n), nil
 	o.mu.Unlock()
 }
 
-// found notes the free space, and why there is too little.
-func (o *observed) found(free int64, full error) {
+// found notes the free space.
+func (o *observed) found(free int64) {
 	o.mu.Lock()
-	o.free, o.ill = free, full
+	o.free = free
 	o.mu.Unlock()
 }
 
-// died notes why the log can never be written again.
-func (o *observed) died(err error) {
+// failed notes why a batch could not be written.
+func (o *observed) failed(err error) {
 	o.mu.Lock()
 	o.ill = err
 	o.mu.Unlock()

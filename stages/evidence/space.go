@@ -16,7 +16,7 @@ type freeSpace struct {
 	log  hclog.Logger
 	path string
 	find func() (free, total int64, err error)
-	tell func(free int64, full error) // what was found, each time
+	tell func(free int64) // what was found, each time
 
 	warn, min int64 // bytes; 0 means the default
 	looked    time.Time
@@ -63,7 +63,7 @@ func (s *freeSpace) check(now time.Time) error {
 			s.log.Warn("the free space for the evidence log is not watched", "path", s.path, "error", err)
 		}
 		s.blind, s.full = true, nil
-		s.tell(-1, nil)
+		s.tell(-1)
 		return nil
 	}
 	s.blind = false
@@ -74,7 +74,7 @@ func (s *freeSpace) check(now time.Time) error {
 	if free < least {
 		s.full = fmt.Errorf("the file system of the evidence log has %d bytes free, and %d is the least to write with: make room there, and recording goes on by itself", free, least)
 	}
-	s.tell(free, s.full)
+	s.tell(free)
 	switch {
 	case s.full != nil && !wasFull:
 		s.log.Error("too little space is left for the evidence log; every request is blocked until there is more", "path", s.path, "free", free, "least", least)

@@ -58,7 +58,7 @@ func TestFreeSpace(t *testing.T) {
 			var at look
 			asked := 0
 			s := &freeSpace{
-				tell: func(int64, error) {},
+				tell: func(int64) {},
 				log:  hclog.New(&hclog.LoggerOptions{Output: &out}), warn: c.warn, min: c.min,
 				find: func() (int64, int64, error) { asked++; return at.free, c.total, at.err },
 			}

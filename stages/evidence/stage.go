@@ -108,6 +108,7 @@ const leastRotateSize document.Bytes = 64 << 10
 type Stage struct {
 	log     *sharedLog // nil where nothing is recorded
 	ring    []Key
+	turn    int64     // its place among the stages that wrote to the log
 	adopt   sync.Once // has the log use the ring, once the stage is in force
 	closing sync.Once
 	setting string
@@ -163,7 +164,7 @@ func New(o Options, env pipeline.Env) (*Stage, error) {
 	if old != nil {
 		old.log.warnOfChanges(o, log)
 		old.log.holders.Add(1)
-		return &Stage{log: old.log, ring: ring, setting: setting}, nil
+		return &Stage{log: old.log, ring: ring, setting: setting, turn: old.log.turns.Add(1)}, nil
 	}
 	options := LogOptions{
 		Sync: o.Sync, VerifyAll: o.VerifyAll, Log: log,
@@ -226,7 +227,7 @@ func (s *Stage) Handle(_ context.Context, x *pipeline.Exchange) error {
 // taken the place of another.
 func (s *Stage) signWithRing() {
 	if len(s.ring) > 0 {
-		s.log.signWith(s.ring[0])
+		s.log.adopt(s.turn, s.ring[0])
 	}
 }
 

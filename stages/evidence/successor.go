@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
@@ -22,6 +23,12 @@ type sharedLog struct {
 	options Options // that it was opened with
 	notary  *notary // nil where there are no checkpoints
 	holders atomic.Int32
+
+	turns   atomic.Int64 // stages that were made for it
+	signing struct {
+		sync.Mutex
+		turn int64 // of the stage whose key signs
+	}
 }
 
 func share(l *Log, o Options, n *notary) *sharedLog {
@@ -80,6 +87,17 @@ func (s *sharedLog) warnOfChanges(now Options, log hclog.Logger) {
 	}
 	if changed != nil {
 		log.Warn("these options of the evidence stage change at a restart only", "options", strings.Join(changed, ", "))
+	}
+}
+
+// adopt has the log sign with the key of a stage, but for one whose successor's
+// key signs already: its last requests may come after the successor's first.
+func (s *sharedLog) adopt(turn int64, k Key) {
+	s.signing.Lock()
+	defer s.signing.Unlock()
+	if turn > s.signing.turn {
+		s.signing.turn = turn
+		s.signWith(k)
 	}
 }
 

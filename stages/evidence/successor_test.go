@@ -73,6 +73,28 @@ func TestSuccessorGoesOnWithTheLog(t *testing.T) {
 	record(t, again, "sixth")
 }
 
+// A stage whose first request ends after its successor's first does not give the
+// old key back to the log.
+func TestSuccessorKeepsItsKey(t *testing.T) {
+	a, b := newKey("a"), newKey("b")
+	fileA, fileB := keyFile(t, a), keyFile(t, b)
+	path := newPath(t)
+	old, _ := newStage(t, Options{Log: path, SigningKeys: []SigningKey{fileA}})
+	second, err, _ := succeed(t, old, Options{Log: path, SigningKeys: []SigningKey{fileA}})
+	must(t, err)
+	third, err, _ := succeed(t, second, Options{Log: path, SigningKeys: []SigningKey{fileB, fileA}})
+	must(t, err)
+	record(t, third, "first")
+	record(t, second, "late")
+	record(t, old, "late")
+	record(t, third, "last")
+	for i, line := range linesOf(t, path) {
+		if !bytes.Contains(line, []byte(`"key_id":"b"`)) {
+			t.Errorf("record %d is not signed with b: %s", i+1, line)
+		}
+	}
+}
+
 // A reload that fails leaves the log with the stage that has it.
 func TestSuccessorThatIsGivenUp(t *testing.T) {
 	path := newPath(t)
