@@ -26,6 +26,8 @@ var mayImport = []struct {
 	{"keys", nil},
 	{"jwt", nil},
 	{"metrics", nil},
+	{"release", []string{"document", "release"}},
+	{"packaging", []string{"release"}},
 	{"pipeline", []string{"enforcement/v1", "document", "pipeline"}},
 	{"stages/auth/citoken", []string{"enforcement/v1"}},
 	{"stages/evidence/checkpoint", nil},
@@ -34,7 +36,7 @@ var mayImport = []struct {
 	{"stages/", []string{"enforcement/v1", "document", "jwt", "keys", "metrics", "pipeline"}},
 	{"conn", []string{"enforcement/v1", "metrics", "pipeline", "conn"}},
 	{"examples/", []string{"enforcement/v1", "document", "pipeline", "conn"}},
-	{"cmd/", []string{"enforcement/v1", "document", "metrics", "pipeline", "stages", "conn", "examples/custom-stage"}},
+	{"cmd/", []string{"enforcement/v1", "document", "metrics", "pipeline", "release", "stages", "conn", "examples/custom-stage"}},
 	{"", []string{}}, // the tests of the repository
 }
 

@@ -36,6 +36,7 @@ type cli struct {
 	ListPacks         bool   `group:"Modes" xor:"mode" help:"List the built-in policy packs."`
 	PrintPack         string `group:"Modes" xor:"mode" placeholder:"NAME" help:"Print a built-in pack as it stands in the program, to be edited and used with --policy."`
 	Readiness         bool   `group:"Modes" xor:"mode" help:"Try on this machine what a daemon needs, beside the one that may run, and print what was seen and what to do as JSON."`
+	VerifyPackage     string `group:"Modes" xor:"mode" placeholder:"PATH" help:"Verify a release package, a directory or an archive, with --package-key, and print a report. Nothing is unpacked. Exit codes: 0 it is what was signed, 1 it is not, 2 wrong command line."`
 	Completion        string `group:"Modes" xor:"mode" placeholder:"SHELL" help:"Print the completions for bash, zsh or fish."`
 	Man               bool   `group:"Modes" xor:"mode" help:"Print the manual page."`
 	Version           bool   `group:"Modes" xor:"mode" help:"Print the version."`
@@ -51,6 +52,8 @@ type cli struct {
 	PID              string `name:"pid" placeholder:"FILE" help:"The daemon's pid file. Default: the socket's path and .pid"`
 	MetricsListen    string `name:"metrics-listen" placeholder:"ADDRESS" help:"Daemon: where Prometheus metrics and GET /healthz are served: HOST:PORT of this host, or unix:PATH. Default: nowhere"`
 	MetricsPublic    bool   `name:"metrics-public" help:"Daemon: let --metrics-listen be an address that other hosts can reach."`
+	Package          string `placeholder:"PATH" help:"The release package that --readiness verifies with --package-key. Default: none"`
+	PackageKey       string `placeholder:"FILE" help:"The public keys, in PEM, of those who may sign a release package. Get it from elsewhere than the package."`
 	LifecycleTimeout string `default:"5s" placeholder:"DURATION" help:"How long --lifecycle waits for each step."`
 
 	Config    string `group:"Configuration" placeholder:"FILE" help:"YAML or JSON: the stages in order with their options, and the server's limits. Flags and variables win."`
@@ -196,6 +199,9 @@ func (c *cli) fault() string {
 	}
 	if c.EvidenceLog == stdinName && !c.VerifyEvidence {
 		return "only --verify-evidence reads a log from standard input; name a file"
+	}
+	if fault := c.packageFault(); fault != "" {
+		return fault
 	}
 	if fault := c.tryFault(); fault != "" {
 		return fault

@@ -25,9 +25,16 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"cavra-runtime": main, "echo-daemon": echoDaemon})
 }
 
-func TestEndToEnd(t *testing.T) {
+func TestEndToEnd(t *testing.T) { runScripts(t, "../../testdata/e2e") }
+
+// runScripts runs the scripts of a directory.
+func runScripts(t *testing.T, dir string) {
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "../../testdata/e2e",
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			// Secrets that a script uses are drawn for it; $SECRET never reaches
@@ -35,6 +42,7 @@ func TestEndToEnd(t *testing.T) {
 			key := make([]byte, 32)
 			rand.Read(key)
 			env.Setenv("SECRET", hex.EncodeToString(key))
+			env.Setenv("EXAMPLES", examples)
 			return startIssuer(env)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -172,7 +172,7 @@ func (c *cli) handOver() (args, env []string) {
 // client, such as the proof of who it is, is not the daemon's business.
 func handedOver(f *kong.Flag) bool {
 	switch f.Name {
-	case "help", "input", "explain", "timeout", "quiet", "json", "expect-decision", "expect-rule", "lifecycle-timeout",
+	case "help", "input", "explain", "package", "package-key", "timeout", "quiet", "json", "expect-decision", "expect-rule", "lifecycle-timeout",
 		"evidence-checkpoint", "runner-auth-claims", "runner-auth-version", "runner-auth-oidc-token", "runner-auth-oidc-token-file", "runner-oidc-auto":
 		return false
 	}

@@ -6,7 +6,8 @@
 // process. verify.go checks an evidence log, prove.go proves single records of it,
 // show.go and report.go show it. check.go explains a configuration, explain.go a
 // decision; policytest.go and backtest.go try a policy, packs.go shows the built-in
-// ones. readiness.go tries what a daemon needs, completion.go and man.go write the
+// ones. readiness.go tries what a daemon needs, package.go verifies a
+// release package, completion.go and man.go write the
 // command line down for shells and readers. runner.go proves who asks. stages.go lists
 // the stages that a configuration can name.
 package main
@@ -59,6 +60,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return printRunnerClaims(cli, stdout, stderr)
 	case cli.VerifyEvidence:
 		return verifyEvidence(cli, stdin, stdout, stderr)
+	case cli.VerifyPackage != "":
+		return verifyPackage(cli, stdout, stderr)
 	case cli.Prove != "":
 		return prove(cli, stdout, stderr)
 	case cli.VerifyProof != "":

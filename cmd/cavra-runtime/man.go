@@ -71,7 +71,7 @@ var exitCodes = [...]struct {
 	meaning string
 }{
 	{exitOK, "Done; where a request is judged, whatever the decision, unless an expected one was named."},
-	{exitFailed, "There is no decision, or another than was expected; the log is not valid; the configuration is faulty; the daemon did not start or stop; a check of --readiness failed."},
+	{exitFailed, "There is no decision, or another than was expected; the log or the package is not valid; the configuration is faulty; the daemon did not start or stop; a check of --readiness failed."},
 	{exitUsage, "The command line is wrong."},
 	{exitWriting, "--verify-evidence: the log is valid so far, and a writer is at work on its last line."},
 }

@@ -99,7 +99,7 @@ func readiness(ctx context.Context, c *cli, stdout, stderr io.Writer) int {
 	}
 	add("lifecycle", started)
 	add("signed_evidence", recorded)
-	add("package", skipped("no package was named"))
+	add("package", c.readyPackage())
 	add("python_fallback", pythonFallback(ctx, os.Getenv("PATH")))
 
 	text, err := json.Marshal(r)

@@ -7,8 +7,9 @@ import (
 	"runtime/debug"
 )
 
-// version is set by a release: -ldflags "-X main.version=v1.2.3".
-var version string
+// A release sets both, since it is built without the version control's stamp, which
+// differs from clone to clone: -ldflags "-X main.version=v1.2.3 -X main.commit=HASH".
+var version, commit string
 
 // printVersion prints what was built from what, and with what.
 func printVersion(stdout io.Writer) int {
@@ -19,19 +20,22 @@ func printVersion(stdout io.Writer) int {
 // buildVersion is the version that this program was built as and, where it is
 // known, the revision it was built from.
 func buildVersion() string {
-	v, revision := version, ""
+	v, revision := version, commit
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if v == "" {
 			v = info.Main.Version
 		}
 		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				revision = " " + s.Value
+			if s.Key == "vcs.revision" && revision == "" {
+				revision = s.Value
 			}
 		}
 	}
 	if v == "" {
 		v = "(devel)"
 	}
-	return v + revision
+	if revision != "" {
+		v += " " + revision
+	}
+	return v
 }

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/release"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/stages/evidence/checkpoint"
+)
+
+// packageFault finds what is wrong with the flags of a release package.
+func (c *cli) packageFault() string {
+	switch {
+	case c.Package != "" && !c.Readiness:
+		return "--package goes with --readiness; --verify-package PATH verifies a package and nothing else"
+	case cmp.Or(c.VerifyPackage, c.Package) != "" && c.PackageKey == "":
+		return "a package is verified with the public key of its maker; name its file with --package-key"
+	case c.PackageKey != "" && cmp.Or(c.VerifyPackage, c.Package) == "":
+		return "--package-key goes with --verify-package, or with --readiness and --package"
+	}
+	return ""
+}
+
+// verifyPackage prints what there is to say of a release package.
+func verifyPackage(c *cli, stdout, stderr io.Writer) int {
+	report, err := c.packageReport(c.VerifyPackage)
+	if err != nil {
+		return fail(stderr, "the package cannot be verified", err)
+	}
+	text, err := json.Marshal(report)
+	if err == nil {
+		_, err = fmt.Fprintf(stdout, "%s\n", text)
+	}
+	switch {
+	case err != nil:
+		return fail(stderr, "the report cannot be printed", err)
+	case !report.Valid:
+		return exitFailed
+	}
+	return exitOK
+}
+
+// packageReport verifies the package at path with the keys of --package-key.
+func (c *cli) packageReport(path string) (release.Report, error) {
+	const maxKeys = 64 << 10 // bytes
+	text, err := readAtMost(c.PackageKey, nil, maxKeys)
+	if err != nil {
+		return release.Report{}, err
+	}
+	keys, err := checkpoint.ParsePublicKeys(text)
+	if err != nil || len(text) > maxKeys {
+		return release.Report{}, errors.New("--package-key names no file of Ed25519 public keys in PEM, one or more, and nothing else")
+	}
+	return release.Verify(path, keys...), nil
+}
+
+// readyPackage verifies the package that was named.
+func (c *cli) readyPackage() readinessCheck {
+	if c.Package == "" {
+		return skipped("no package was named with --package")
+	}
+	report, err := c.packageReport(c.Package)
+	switch {
+	case err != nil:
+		return failed(err, "name the file of the maker's public key with --package-key")
+	case !report.Valid:
+		first := report.Errors[0]
+		return failed(fmt.Errorf("%d errors; the first is %s: %s", len(report.Errors), cmp.Or(first.Path, "of the whole"), first.Message),
+			"do not install it; --verify-package shows all of them")
+	}
+	return pass("%s is version %s, with %d files, signed by %s", c.Package, report.Version, report.Files, report.KeyID)
+}
