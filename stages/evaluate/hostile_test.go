@@ -68,7 +68,7 @@ func TestWhatIsTooMuchIsDecidedAndNotAllowed(t *testing.T) {
 // not cleaned has every form of the cleaned one, so it is judged no less strictly.
 func FuzzACleanedPath(f *testing.F) {
 	for _, target := range []string{"a/../.env", "./.env/", "//etc//x", "../../x", "a/./b/..", "", ".", "/..", "secrets//a/"} {
-		f.Add(target, "/work/sub")
+		f.Add(target, "/src/sub")
 		f.Add(target, "")
 	}
 	place := newPlace("/work", false)
