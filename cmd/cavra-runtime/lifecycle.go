@@ -39,11 +39,8 @@ func (c *cli) lifecycleFault() string {
 func manage(ctx context.Context, c *cli, stdout, stderr io.Writer) int {
 	report, err := c.act(ctx, stderr)
 	line, fault := json.Marshal(report)
-	if fault == nil {
-		_, fault = stdout.Write(append(line, '\n'))
-	}
-	if fault != nil {
-		return fail(stderr, "the report cannot be printed", fault)
+	if code := printReport(line, fault, true, stdout, stderr); code != exitOK {
+		return code
 	}
 	switch {
 	case c.Lifecycle == "status":

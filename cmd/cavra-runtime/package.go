@@ -31,16 +31,7 @@ func verifyPackage(c *cli, stdout, stderr io.Writer) int {
 		return fail(stderr, "the package cannot be verified", err)
 	}
 	text, err := json.Marshal(report)
-	if err == nil {
-		_, err = fmt.Fprintf(stdout, "%s\n", text)
-	}
-	switch {
-	case err != nil:
-		return fail(stderr, "the report cannot be printed", err)
-	case !report.Valid:
-		return exitFailed
-	}
-	return exitOK
+	return printReport(text, err, report.Valid, stdout, stderr)
 }
 
 // packageReport verifies the package at path with the keys of --package-key.

@@ -57,16 +57,7 @@ func verifyProof(c *cli, stdin io.Reader, stdout, stderr io.Writer) int {
 	report := evidence.VerifyProof(text, keys, origin)
 	report.Path = c.VerifyProof
 	line, err := json.Marshal(report)
-	if err == nil {
-		_, err = fmt.Fprintf(stdout, "%s\n", line)
-	}
-	switch {
-	case err != nil:
-		return fail(stderr, "the report cannot be printed", err)
-	case !report.Valid:
-		return exitFailed
-	}
-	return exitOK
+	return printReport(line, err, report.Valid, stdout, stderr)
 }
 
 // printPublicKey prints the public half of the key that signs checkpoints.

@@ -103,16 +103,7 @@ func readiness(ctx context.Context, c *cli, stdout, stderr io.Writer) int {
 	add("python_fallback", pythonFallback(ctx, os.Getenv("PATH")))
 
 	text, err := json.Marshal(r)
-	if err == nil {
-		_, err = stdout.Write(append(text, '\n'))
-	}
-	switch {
-	case err != nil:
-		return fail(stderr, "the report cannot be printed", err)
-	case !r.Ready:
-		return exitFailed
-	}
-	return exitOK
+	return printReport(text, err, r.Ready, stdout, stderr)
 }
 
 // authMode says what a runner has to prove. Nothing is a choice, and no fault, and

@@ -27,16 +27,24 @@ func verifyEvidence(c *cli, stdin io.Reader, stdout, stderr io.Writer) int {
 		return fail(stderr, "the log cannot be verified", err)
 	}
 	text, err := json.Marshal(report)
+	code := printReport(text, err, report.Valid, stdout, stderr)
+	if code == exitOK && report.InProgress {
+		return exitWriting
+	}
+	return code
+}
+
+// printReport prints a report, encoded as a line of JSON with that error, and
+// returns the exit code for what it found.
+func printReport(text []byte, err error, good bool, stdout, stderr io.Writer) int {
 	if err == nil {
-		_, err = fmt.Fprintf(stdout, "%s\n", text)
+		_, err = stdout.Write(append(text, '\n'))
 	}
 	switch {
 	case err != nil:
 		return fail(stderr, "the report cannot be printed", err)
-	case !report.Valid:
+	case !good:
 		return exitFailed
-	case report.InProgress:
-		return exitWriting
 	}
 	return exitOK
 }

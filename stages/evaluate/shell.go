@@ -109,9 +109,7 @@ type input struct {
 	known  bool
 }
 
-// readShell finds every command that a line runs.
-func readShell(line string) *shell { return (&shell{left: mostResolved}).read(line) }
-
+// read finds every command that a line runs.
 func (sh *shell) read(line string) *shell {
 	scope{shell: sh, variables: map[string]*variable{}, sure: true}.script(line)
 	for _, v := range sh.variables {

@@ -337,3 +337,6 @@ func TestEveryCommandOfTheTreeIsFound(t *testing.T) {
 		})
 	})
 }
+
+// readShell finds every command that a line runs.
+func readShell(line string) *shell { return (&shell{left: mostResolved}).read(line) }
