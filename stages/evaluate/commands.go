@@ -31,9 +31,13 @@ func (s *Stage) judgeCommand(p *policy, req *enforcementv1.EvaluateRequest) (pip
 	}
 	line := readLine(req.Target)
 	if line.plain {
-		return s.judgePlain(p, req), nil
+		if !p.subcommands.mayHide(req.Target) {
+			return s.judgePlain(p, req), nil
+		}
+		line.add("", req.Target)
 	}
 	sh := (&shell{left: mostResolved, traced: p.rec != nil}).read(req.Target)
+	line.addHidden(&p.subcommands, sh)
 	line.addCommands(sh)
 	if p.rec != nil {
 		p.rec.line(p, line.readings, sh)

@@ -20,6 +20,7 @@ type policy struct {
 	blockCommand, approveCommand, allowCommand ruleList
 	allowedServers, blockedServers             ruleList
 	protectedBranches                          ruleList
+	subcommands                                subcommands // of what is blocked or needs approval
 	blockUnknownServers, blockProtectedPushes  bool
 
 	source string    // the file, or the pack, that it was read from
@@ -202,6 +203,8 @@ func (c *policyCheck) read(text []byte) (*policy, []example, error) {
 	if len(c.faults) == 0 && c.rules == 0 {
 		c.add(root.Fault("holds no rule, so nearly everything would be allowed; list patterns under filesystem, commands, mcp or git"))
 	}
+	p.subcommands.addPatterns(p.blockCommand.patterns.texts)
+	p.subcommands.addPatterns(p.approveCommand.patterns.texts)
 	if len(p.protectedBranches.patterns.texts) == 0 {
 		p.protectedBranches.patterns = compilePatterns(defaultProtectedBranches)
 	}
