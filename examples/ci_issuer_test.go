@@ -24,7 +24,7 @@ const (
 	commit            = "0123456789abcdef0123456789abcdef01234567"
 	githubURL         = "https://token.actions.githubusercontent.com"
 	azureOrganization = "6f1f63d2-7b1c-4a43-9f0e-0d3a5a9c1e11"
-	azureRepository   = "https://dev.azure.example/octo/_git/app"
+	azureRepository   = "1d4f7a2e-5b0c-4e35-8a61-c0f2b9d7e683"
 )
 
 // A provider plays the three CI providers on this host: it publishes its keys
@@ -67,7 +67,7 @@ func startProvider(t *testing.T) *provider {
 	serve("POST /azure", "Bearer ", "oidcToken", func(*http.Request) string {
 		return p.issue(t, map[string]any{
 			"iss": "https://vstoken.dev.azure.com/" + azureOrganization, "aud": "api://AzureADTokenExchange",
-			"rpo_uri": azureRepository, "run_id": "7", "rpo_ref": "refs/heads/main", "rpo_ver": commit,
+			"rpo_id": azureRepository, "rpo_uri": "https://dev.azure.example/octo/p/_git/app", "run_id": "7", "rpo_ref": "refs/heads/main", "rpo_ver": commit,
 		})
 	})
 	p.Server = httptest.NewServer(mux)

@@ -190,7 +190,7 @@ func azureEnv(t *testing.T, j *job, p *provider) map[string]string {
 		}
 	}
 	maps.Copy(env, map[string]string{
-		"TF_BUILD": "True", "BUILD_REPOSITORY_URI": azureRepository, "BUILD_REPOSITORY_NAME": "app", "BUILD_BUILDID": "7", "BUILD_DEFINITIONNAME": "release",
+		"TF_BUILD": "True", "BUILD_REPOSITORY_ID": azureRepository, "BUILD_REPOSITORY_URI": "https://octo@dev.azure.example/octo/p/_git/app", "BUILD_REPOSITORY_NAME": "app", "BUILD_BUILDID": "7", "BUILD_DEFINITIONNAME": "release",
 		"BUILD_SOURCEBRANCH": "refs/heads/main", "BUILD_SOURCEVERSION": commit, "SYSTEM_JOBATTEMPT": "1", "AGENT_TEMPDIRECTORY": t.TempDir(),
 	})
 	for name, value := range stepNamed(t, pipeline.Jobs[0].Steps, "Release governance").Env {

@@ -205,7 +205,7 @@ func (i *issuer) handler() http.Handler {
 		c := githubClaims("api://AzureADTokenExchange")
 		return map[string]any{
 			"iss": "https://vstoken.dev.azure.com/6f1f63d2-7b1c-4a43-9f0e-0d3a5a9c1e11", "aud": c["aud"], "jti": c["jti"], "iat": c["iat"], "nbf": c["nbf"], "exp": c["exp"],
-			"rpo_uri": "https://dev.azure.example/octo/app", "run_id": "7", "rpo_ref": "refs/heads/main", "rpo_ver": c["sha"],
+			"rpo_id": "octo/app", "rpo_uri": "https://github.example/octo/app.git", "run_id": "7", "rpo_ref": "refs/heads/main", "rpo_ver": c["sha"],
 		}
 	})
 	return mux

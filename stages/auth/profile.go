@@ -83,7 +83,8 @@ func profileOf(issuer string) string {
 	u, err := url.Parse(issuer)
 	switch {
 	case err != nil:
-	case u.Host == "token.actions.githubusercontent.com", strings.HasSuffix(u.Path, "/_services/token"):
+	case u.Host == "token.actions.githubusercontent.com", strings.HasSuffix(u.Path, "/_services/token"),
+		strings.HasPrefix(u.Host, "token.actions.") && strings.HasSuffix(u.Host, ".ghe.com"):
 		return "github"
 	case u.Host == "vstoken.dev.azure.com":
 		return "azure"

@@ -97,6 +97,8 @@ func TestProfileOf(t *testing.T) {
 		"https://token.actions.githubusercontent.com/octo":         "github",
 		"https://ghe.example/_services/token":                      "github",
 		"https://token.actions.githubusercontent.com.evil.example": "gitlab",
+		"https://token.actions.octo.ghe.com":                       "github",
+		"https://token.actions.octo.ghe.com.evil.example":          "gitlab",
 		"https://vstoken.dev.azure.com/4a1e":                       "azure",
 		"https://evil.example/?https://vstoken.dev.azure.com/":     "gitlab",
 		"https://gitlab.com":                                       "gitlab",

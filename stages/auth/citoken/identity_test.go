@@ -49,7 +49,7 @@ func TestIdentityFromTheEnvironment(t *testing.T) {
 				Ref: "BUILD_SOURCEBRANCH", SHA: "BUILD_SOURCEVERSION", Actor: "BUILD_REQUESTEDFOR", Job: "SYSTEM_JOBDISPLAYNAME", RunnerName: "AGENT_NAME",
 			},
 			enforcementv1.RunnerIdentity{
-				Provider: "azure-pipelines", Repository: "BUILD_REPOSITORY_URI", RunID: "BUILD_BUILDID", Ref: "BUILD_SOURCEBRANCH", SHA: "BUILD_SOURCEVERSION",
+				Provider: "azure-pipelines", Repository: "BUILD_REPOSITORY_ID", RunID: "BUILD_BUILDID", Ref: "BUILD_SOURCEBRANCH", SHA: "BUILD_SOURCEVERSION",
 			}},
 		{"BUILDKITE", "Buildkite",
 			enforcementv1.RunnerIdentity{
@@ -112,7 +112,7 @@ func TestOverrides(t *testing.T) {
 	if got := Detect(environment(all)).Identity(environment(all), false); got != want {
 		t.Errorf("a local identity is %+v, want %+v", got, want)
 	}
-	all["TF_BUILD"], all["BUILD_BUILDID"], all["BUILD_REPOSITORY_URI"] = "True", "7", "https://dev.example/r"
+	all["TF_BUILD"], all["BUILD_BUILDID"], all["BUILD_REPOSITORY_ID"] = "True", "7", "id"
 	if got := Detect(environment(all)).Identity(environment(all), true); got != want {
 		t.Errorf("an identity with a token is %+v, want %+v", got, want)
 	}

@@ -79,8 +79,10 @@ var providers = []provider{
 			Repository: "BUILD_REPOSITORY_NAME", Workflow: "BUILD_DEFINITIONNAME", RunID: "BUILD_BUILDID", RunAttempt: "SYSTEM_JOBATTEMPT",
 			Ref: "BUILD_SOURCEBRANCH", SHA: "BUILD_SOURCEVERSION", Actor: "BUILD_REQUESTEDFOR", Job: "SYSTEM_JOBDISPLAYNAME", RunnerName: "AGENT_NAME",
 		},
+		// The claim rpo_id. The address differs: for the agent a user stands in it, and in
+		// the token a .git behind it.
 		proven: enforcementv1.RunnerIdentity{
-			Repository: "BUILD_REPOSITORY_URI", RunID: "BUILD_BUILDID", Ref: "BUILD_SOURCEBRANCH", SHA: "BUILD_SOURCEVERSION",
+			Repository: "BUILD_REPOSITORY_ID", RunID: "BUILD_BUILDID", Ref: "BUILD_SOURCEBRANCH", SHA: "BUILD_SOURCEVERSION",
 		},
 		token: azureToken,
 	},

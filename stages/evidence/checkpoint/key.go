@@ -19,7 +19,7 @@ var (
 
 // ParsePrivateKey reads a private key, as openssl writes it.
 func ParsePrivateKey(text []byte) (ed25519.PrivateKey, error) {
-	block, rest := pem.Decode(text)
+	block, rest := pem.Decode(bytes.TrimSpace(text)) // what carried it may leave half an end of line
 	if block == nil || block.Type != "PRIVATE KEY" || len(bytes.TrimSpace(rest)) > 0 {
 		return nil, errPrivateKey
 	}
