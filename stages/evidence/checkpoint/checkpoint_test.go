@@ -229,6 +229,11 @@ func TestKeys(t *testing.T) {
 	if got, err := ParsePrivateKey(text); err != nil || !got.Equal(private) {
 		t.Errorf("ParsePrivateKey: %v", err)
 	}
+	for _, ending := range []string{"", "\r", "\r\n", "\n\n"} {
+		if _, err := ParsePrivateKey([]byte(strings.TrimSpace(string(text)) + ending)); err != nil {
+			t.Errorf("with %q at its end: %v", ending, err)
+		}
+	}
 	both := append(FormatPublicKey(public), FormatPublicKey(public)...)
 	if got, err := ParsePublicKeys(both); err != nil || len(got) != 2 || !got[1].Equal(public) {
 		t.Errorf("ParsePublicKeys: %d keys, %v", len(got), err)
