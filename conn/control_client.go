@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -41,8 +42,8 @@ func AskControl(ctx context.Context, path, command string) (answer ControlAnswer
 	if peer, err = peerOf(conn); err != nil {
 		return answer, peer, fmt.Errorf("%w: the system does not tell who serves %s: %w", ErrUntrustedServer, quote(control), err)
 	}
-	if peersKnown && peer.UID != 0 && peer.UID != uint32(os.Geteuid()) {
-		return answer, peer, fmt.Errorf("%w: %s is served by process %d of user %d; find out whose process that is", ErrUntrustedServer, quote(control), peer.PID, peer.UID)
+	if peersKnown && !mayServe(control, peer.UID) {
+		return answer, peer, fmt.Errorf("%w: %s is served by process %d of user %d; ask as that user, or find out whose process that is", ErrUntrustedServer, quote(control), peer.PID, peer.UID)
 	}
 	request, err := json.Marshal(map[string]string{"command": command})
 	if err != nil {
@@ -60,6 +61,17 @@ func AskControl(ctx context.Context, path, command string) (answer ControlAnswer
 		return answer, peer, fmt.Errorf("%w that can be read on its control socket %s", ErrNoAnswer, quote(control))
 	}
 	return answer, peer, nil
+}
+
+// mayServe reports whether a user's answers on a control socket are believed: our
+// own, root's, and where we are root those of the user that alone may write to the
+// socket's directory, which root has put in charge of it.
+func mayServe(control string, uid uint32) bool {
+	if uid == 0 || int(uid) == os.Geteuid() {
+		return true
+	}
+	fi, err := os.Stat(filepath.Dir(control))
+	return err == nil && os.Geteuid() == 0 && ownedBy(fi, uid) && fi.Mode().Perm()&0o022 == 0
 }
 
 // ended says what a connection that ended too soon did.

@@ -31,14 +31,15 @@ func lockFile(f *os.File) error {
 }
 
 // ours reports whether the file belongs to the user that we run as.
-func ours(fi os.FileInfo) bool {
+func ours(fi os.FileInfo) bool { return ownedBy(fi, uint32(os.Geteuid())) }
+
+func ownedBy(fi os.FileInfo, uid uint32) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
-	return ok && int(st.Uid) == os.Geteuid()
+	return ok && st.Uid == uid
 }
 
 // trusted reports whether the directory belongs to us or root, and nobody else
 // may write to it.
 func trusted(fi os.FileInfo) bool {
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	return ok && (st.Uid == 0 || int(st.Uid) == os.Geteuid()) && fi.Mode().Perm()&0o022 == 0
+	return (ownedBy(fi, 0) || ours(fi)) && fi.Mode().Perm()&0o022 == 0
 }
