@@ -75,17 +75,24 @@ func (b build) ldflags() string {
 	return "-s -w -X main.version=" + b.version + " -X main.commit=" + b.commit
 }
 
-// binary builds the target's binary to the path to. Nothing of the caller's
-// environment that could change the bytes gets through: what is left of it finds
-// the toolchain and the modules.
-func (b build) binary(ctx context.Context, t target, to string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", b.ldflags(), "-o", to, "./cmd/cavra-runtime")
+// goCommand is a go command in the tree. Nothing of the caller's environment that
+// could change a binary's bytes gets through: what is left of it finds the toolchain
+// and the modules.
+func (b build) goCommand(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = b.root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+t.os, "GOARCH="+t.arch, "GOAMD64=v1", "GOARM64=v8.0",
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOAMD64=v1", "GOARM64=v8.0",
 		"GOFLAGS=-mod=readonly", "GOEXPERIMENT=", "GODEBUG=", "GOFIPS140=off", "GOWORK=off")
 	if b.cache != "" {
 		cmd.Env = append(cmd.Env, "GOCACHE="+b.cache)
 	}
+	return cmd
+}
+
+// binary builds the target's binary to the path to.
+func (b build) binary(ctx context.Context, t target, to string) error {
+	cmd := b.goCommand(ctx, "build", "-trimpath", "-buildvcs=false", "-ldflags", b.ldflags(), "-o", to, "./cmd/cavra-runtime")
+	cmd.Env = append(cmd.Env, "GOOS="+t.os, "GOARCH="+t.arch)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	if err := cmd.Run(); err != nil {

@@ -38,8 +38,9 @@ func (p packager) bundles(files []file) (file, error) {
 			RuntimeBinary: binary.Path, RuntimeBinarySHA256: binary.SHA256, ReusableWrapper: w.Path, ReusableWrapperSHA: w.SHA256,
 			Invocation: invocation, DefaultRequest: request.Path, EvidenceDir: evidenceDir,
 			VerificationCommands: []string{
-				binary.Path + " --verify-package . --package-key RELEASE.pub",
-				binary.Path + " --verify-evidence --evidence-log " + evidenceDir + "/release-governance-evidence.jsonl",
+				// By a program from elsewhere: the package must not be its own judge.
+				"cavra-runtime --verify-package .cavra-package --package-key RELEASE.pub",
+				".cavra-package/" + binary.Path + " --verify-evidence --evidence-log " + evidenceDir + "/release-governance-evidence.jsonl",
 			},
 			RequiredOutputs: []string{
 				"release-governance-response.json", "release-governance-evidence.jsonl",

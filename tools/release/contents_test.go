@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -55,7 +56,7 @@ func TestProvenance(t *testing.T) {
 	if s.Type != "https://in-toto.io/Statement/v1" || s.PredicateType != "https://slsa.dev/provenance/v1" {
 		t.Errorf("it is a %s of %s", s.Type, s.PredicateType)
 	}
-	if d := s.Predicate.BuildDefinition.ResolvedDependencies; len(d) != 1 || d[0].Digest["gitCommit"] != p.commit {
+	if d := s.Predicate.BuildDefinition.ResolvedDependencies; len(d) < 3 || d[0].Digest["gitCommit"] != p.commit || d[1].URI != purl("std", strings.TrimPrefix(runtime.Version(), "go")) || len(d[2].Digest["dirHash"]) != 64 {
 		t.Errorf("it was made from %v, and not from %s", d, p.commit)
 	}
 	if s.Predicate.RunDetails.Builder.ID == "" || s.Predicate.BuildDefinition.BuildType == "" {
@@ -101,13 +102,17 @@ func TestBillOfMaterials(t *testing.T) {
 	if bom.SpecVersion != cyclonedx.SpecVersion1_6 || bom.Metadata.Component.Version != version {
 		t.Errorf("it is of %v, for %s", bom.SpecVersion, bom.Metadata.Component.Version)
 	}
-	components := map[string]cyclonedx.Component{}
+	components, licences := map[string]cyclonedx.Component{}, p.file(t, licencesFile)
 	for _, c := range *bom.Components {
 		if _, twice := components[c.BOMRef]; twice || c.BOMRef == "" {
 			t.Errorf("the reference %q is there twice, or empty", c.BOMRef)
 		}
 		components[c.BOMRef] = c
+		if c.Type == cyclonedx.ComponentTypeLibrary && (c.Licenses == nil || !bytes.Contains(licences, []byte("==== "+c.Name+" "+c.Version+" ("+(*c.Licenses)[0].License.ID))) {
+			t.Errorf("the licence of %s is not told: %+v", c.Name, c.Licenses)
+		}
 	}
+	components[bom.Metadata.Component.BOMRef] = *bom.Metadata.Component
 	info, err := buildinfo.Read(bytes.NewReader(p.file(t, runner.binary())))
 	if err != nil {
 		t.Fatal(err)
@@ -241,6 +246,11 @@ func TestArchivesExtractSafely(t *testing.T) {
 	i := slices.IndexFunc(entries, func(e packed) bool { return e.name == top+"/cavra-runtime" })
 	if i < 0 || entries[i].mode != 0o755 || !bytes.Equal(entries[i].text, p.file(t, runner.binary())) {
 		t.Error("the archive does not hold the binary")
+	}
+	for _, name := range []string{runnerScript, githubAction, licencesFile, "systemd/README.md"} {
+		if i := slices.IndexFunc(entries, func(e packed) bool { return e.name == top+"/"+name }); i < 0 || !bytes.Equal(entries[i].text, p.file(t, name)) {
+			t.Errorf("the archive does not hold the package's %s", name)
+		}
 	}
 }
 

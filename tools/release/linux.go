@@ -18,9 +18,14 @@ import (
 // shared are the files that every package and archive of a target is made from,
 // beside its binary.
 type shared struct {
-	license, readme  []byte
+	license          []byte
+	readme           []byte // of the package
+	archiveReadme    []byte
+	linuxReadme      []byte // of what the units need
+	licences         []byte // of the modules that the binaries hold
 	man              []byte
 	bash, zsh, fish  []byte
+	runners          []file // what CI runners need
 	service, socket  []byte // units of systemd
 	config           []byte // that of the units
 	scripts          string // the directory of the maintainer scripts
@@ -99,8 +104,9 @@ func (s shared) contents(b built, kind, stage string) (files.Contents, error) {
 		{"/usr/share/bash-completion/completions/cavra-runtime", s.bash, false},
 		{zsh, s.zsh, false},
 		{"/usr/share/fish/vendor_completions.d/cavra-runtime.fish", s.fish, false},
-		{"/usr/share/doc/cavra-runtime/README.md", s.readme, false},
+		{"/usr/share/doc/cavra-runtime/README.md", s.linuxReadme, false},
 		{license, s.license, false},
+		{path.Join(path.Dir(license), licencesFile), s.licences, false},
 	} {
 		staged := filepath.Join(stage, filepath.FromSlash(f.name))
 		if err := os.MkdirAll(filepath.Dir(staged), 0o755); err != nil {
@@ -125,14 +131,17 @@ func (s shared) archive(b built) (file, error) {
 	held := []file{
 		{b.target.program(), b.text, true},
 		{"LICENSE", s.license, false},
-		{"README.md", s.readme, false},
+		{licencesFile, s.licences, false},
+		{"README.md", s.archiveReadme, false},
 		{"completions/_cavra-runtime", s.zsh, false},
 		{"completions/cavra-runtime.bash", s.bash, false},
 		{"completions/cavra-runtime.fish", s.fish, false},
 		{"man/cavra-runtime.1", s.man, false},
 	}
+	held = append(held, s.runners...)
 	if b.target.os == "linux" {
 		held = append(held,
+			file{"systemd/README.md", s.linuxReadme, false},
 			file{"systemd/cavra-runtime.service", s.service, false},
 			file{"systemd/cavra-runtime.socket", s.socket, false},
 			file{"systemd/cavra-runtime.yaml", s.config, false})

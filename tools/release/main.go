@@ -120,7 +120,7 @@ func (o options) release(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := readSource(ctx, root, o.commit)
+	s, err := readSource(ctx, root, o.commit, o.version)
 	if err != nil {
 		return err
 	}

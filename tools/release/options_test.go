@@ -148,16 +148,38 @@ func aProgram(t *testing.T) string {
 
 func TestSource(t *testing.T) {
 	dir := aProgram(t)
-	s, err := readSource(t.Context(), dir, "")
+	s, err := readSource(t.Context(), dir, "", "v1.0.0")
 	if err != nil || s.dirty || !s.tracked || !wholeHash.MatchString(s.commit) || s.time.Unix() < earliest {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	if _, err := readSource(t.Context(), dir, s.commit); err == nil {
+	if _, err := readSource(t.Context(), dir, s.commit, "v1.0.0"); err == nil {
 		t.Error("a commit is named where git names it")
 	}
+	t.Setenv("SOURCE_DATE_EPOCH", "1500000000")
+	if again, err := readSource(t.Context(), dir, "", "v1.0.0"); err != nil || again != s {
+		t.Errorf("the time is not the commit's: %+v, %v", again, err)
+	}
+	asSomebody := func(args ...string) {
+		t.Helper()
+		if _, err := git(t.Context(), dir, append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asSomebody("tag", "v1.0.0")
+	asSomebody("tag", "-a", "-m", "annotated", "v2.0.0")
 	writeFile(t, filepath.Join(dir, "new.go"), []byte("package program\n"))
-	if s, err := readSource(t.Context(), dir, ""); err != nil || !s.dirty {
+	if s, err := readSource(t.Context(), dir, "", "v1.0.0"); err != nil || !s.dirty {
 		t.Errorf("a new file is not seen: %+v, %v", s, err)
+	}
+	asSomebody("add", "-A")
+	asSomebody("commit", "-q", "-m", "more")
+	for _, version := range []string{"v1.0.0", "v2.0.0"} {
+		if _, err := readSource(t.Context(), dir, "", version); err == nil || !strings.Contains(err.Error(), "another commit") {
+			t.Errorf("%s is another commit's tag: %v", version, err)
+		}
+	}
+	if _, err := readSource(t.Context(), dir, "", "v3.0.0"); err != nil {
+		t.Errorf("without a tag: %v", err)
 	}
 	if err := os.RemoveAll(filepath.Join(dir, ".git")); err != nil {
 		t.Fatal(err)
@@ -166,12 +188,12 @@ func TestSource(t *testing.T) {
 		{"", "1772600767"}, {s.commit, ""}, {s.commit[:12], "1772600767"}, {s.commit, "soon"}, {s.commit, "0"}, {s.commit, "99999999999"},
 	} {
 		t.Setenv("SOURCE_DATE_EPOCH", c.epoch)
-		if _, err := readSource(t.Context(), dir, c.commit); err == nil {
+		if _, err := readSource(t.Context(), dir, c.commit, "v1.0.0"); err == nil {
 			t.Errorf("without git, the commit %q at %q is taken", c.commit, c.epoch)
 		}
 	}
 	t.Setenv("SOURCE_DATE_EPOCH", "1772600767")
-	if s, err := readSource(t.Context(), dir, s.commit); err != nil || s.tracked || s.time.Unix() != 1772600767 {
+	if s, err := readSource(t.Context(), dir, s.commit, "v1.0.0"); err != nil || s.tracked || s.time.Unix() != 1772600767 {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -180,7 +202,7 @@ func TestSource(t *testing.T) {
 // ignores and Go builds in.
 func TestASecondBuildShowsWhatTheCommitLacks(t *testing.T) {
 	dir := aProgram(t)
-	s, err := readSource(t.Context(), dir, "")
+	s, err := readSource(t.Context(), dir, "", "v1.0.0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"debug/buildinfo"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -147,6 +145,10 @@ func (p packager) files(ctx context.Context, binaries []built, tool string) ([]f
 	if err != nil {
 		return nil, err
 	}
+	var licences map[string][]string
+	if s.licences, licences, err = p.build.licences(ctx, binaries); err != nil {
+		return nil, err
+	}
 	var made []file // what the provenance is of
 	for _, b := range binaries {
 		made = append(made, file{b.target.binary(), b.text, true})
@@ -169,11 +171,11 @@ func (p packager) files(ctx context.Context, binaries []built, tool string) ([]f
 		return nil, err
 	}
 	files = append(files, made...)
-	materials, err := sbom(p.build.version, p.source.time, binaries)
+	materials, err := sbom(p.build.version, p.source.time, binaries, licences)
 	if err != nil {
 		return nil, err
 	}
-	origin, err := p.provenance(binaries[0], made)
+	origin, err := p.provenance(binaries, made)
 	if err != nil {
 		return nil, err
 	}
@@ -190,6 +192,8 @@ func (p packager) shared(ctx context.Context, tool string) (shared, error) {
 	for path, to := range map[string]*[]byte{
 		"LICENSE":                            &s.license,
 		"packaging/README.md":                &s.readme,
+		"packaging/archive.md":               &s.archiveReadme,
+		"packaging/linux/README.md":          &s.linuxReadme,
 		"docs/systemd/cavra-runtime.service": &s.service,
 		"docs/systemd/cavra-runtime.socket":  &s.socket,
 		"docs/systemd/cavra-runtime.yaml":    &s.config,
@@ -209,7 +213,9 @@ func (p packager) shared(ctx context.Context, tool string) (shared, error) {
 		}
 		*to = text
 	}
-	return s, nil
+	var err error
+	s.runners, err = p.runners()
+	return s, err
 }
 
 func (p packager) read(path string) ([]byte, error) {
@@ -220,20 +226,28 @@ func (p packager) read(path string) ([]byte, error) {
 func (p packager) copied(s shared) ([]file, error) {
 	files := []file{
 		{"LICENSE", s.license, false},
+		{licencesFile, s.licences, false},
 		{"README.md", s.readme, false},
 		{"completions/_cavra-runtime", s.zsh, false},
 		{"completions/cavra-runtime.bash", s.bash, false},
 		{"completions/cavra-runtime.fish", s.fish, false},
 		{"man/cavra-runtime.1", s.man, false},
+		{"systemd/README.md", s.linuxReadme, false},
 		{"systemd/cavra-runtime.service", s.service, false},
 		{"systemd/cavra-runtime.socket", s.socket, false},
 		{"systemd/cavra-runtime.yaml", s.config, false},
 	}
+	installer, err := p.read("packaging/install.sh")
+	files = append(files, file{"install.sh", installer, true})
+	return append(files, s.runners...), err
+}
+
+// runners are what CI runners need beside the program.
+func (p packager) runners() (files []file, err error) {
 	for _, f := range []struct {
 		name, from string
 		executable bool
 	}{
-		{"install.sh", "packaging/install.sh", true},
 		{runnerScript, "examples/ci-runners/cavra-release-governance-runner.sh", true},
 		{githubAction, "examples/github-actions/actions/cavra-release-governance-go-runtime/action.yml", false},
 		{defaultRequest, "examples/go-runtime/typed-release-governance/approved-promotion.json", false},
@@ -251,12 +265,12 @@ func (p packager) copied(s shared) ([]file, error) {
 }
 
 // provenance is the file that says what the others were made from.
-func (p packager) provenance(first built, made []file) (file, error) {
-	info, err := buildinfo.Read(bytes.NewReader(first.text))
+func (p packager) provenance(binaries []built, made []file) (file, error) {
+	goVersion, modules, err := madeOf(binaries)
 	if err != nil {
 		return file{}, err
 	}
-	statement, err := provenance(p.source, p.build, info.GoVersion, p.targets, made)
+	statement, err := provenance(p.source, p.build, goVersion, modules, p.targets, made)
 	if err != nil || p.key == nil {
 		return file{name: statementFile, text: statement}, err
 	}

@@ -2,8 +2,12 @@ package main
 
 import (
 	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"runtime/debug"
+	"strings"
 )
 
 // The provenance is an in-toto statement (v1) that holds a SLSA provenance (v1), in
@@ -54,7 +58,7 @@ type slsa struct {
 // provenance says of the files, by their digests, what they were made from and
 // how. It holds no time of the run and nothing of the machine, so that who builds
 // the same release again gets the same bytes.
-func provenance(s source, b build, goVersion string, wanted []target, made []file) ([]byte, error) {
+func provenance(s source, b build, goVersion string, modules []*debug.Module, wanted []target, made []file) ([]byte, error) {
 	var names []string
 	for _, t := range wanted {
 		names = append(names, t.String())
@@ -70,7 +74,17 @@ func provenance(s source, b build, goVersion string, wanted []target, made []fil
 		"go": goVersion, "cgo": false, "flags": []string{"-trimpath", "-buildvcs=false", "-ldflags=" + b.ldflags()},
 		"sourceDateEpoch": s.time.Unix(), "modifiedSource": s.dirty,
 	}
-	d.ResolvedDependencies = []resource{{URI: "git+" + repository, Digest: digest{"gitCommit": s.commit}}}
+	d.ResolvedDependencies = []resource{
+		{URI: "git+" + repository, Digest: digest{"gitCommit": s.commit}},
+		{URI: purl("std", strings.TrimPrefix(goVersion, "go"))},
+	}
+	for _, m := range modules {
+		sum, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(m.Sum, "h1:"))
+		if err != nil {
+			return nil, fmt.Errorf("the sum of %s: %w", m.Path, err)
+		}
+		d.ResolvedDependencies = append(d.ResolvedDependencies, resource{URI: purl(m.Path, m.Version), Digest: digest{"dirHash": hex.EncodeToString(sum)}})
+	}
 	st.Predicate.RunDetails.Builder.ID = builderID
 	return json.MarshalIndent(st, "", "  ")
 }

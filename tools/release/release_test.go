@@ -219,7 +219,7 @@ func TestThePackageVerifiesUntilSomethingIsChanged(t *testing.T) {
 func TestThePackageHoldsWhatItShould(t *testing.T) {
 	p := thePackage(t)
 	for _, name := range []string{
-		"LICENSE", "README.md", "install.sh", "bin/linux-amd64/cavra-runtime",
+		"LICENSE", licencesFile, "README.md", "install.sh", "bin/linux-amd64/cavra-runtime",
 		"archives/cavra-runtime-v0.1.0-linux-amd64.tar.gz", "packages/cavra-runtime_0.1.0_amd64.deb", "packages/cavra-runtime-0.1.0-1.x86_64.rpm",
 		"ci-runners/cavra-release-governance-runner.sh", "ci-runners/github-action/action.yml", "man/cavra-runtime.1",
 		"completions/cavra-runtime.bash", "completions/_cavra-runtime", "completions/cavra-runtime.fish",

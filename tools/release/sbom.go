@@ -21,13 +21,36 @@ type built struct {
 	sum    string // SHA-256 of text in hex
 }
 
+// madeOf tells with which Go the binaries were built, and which modules they hold, by
+// their paths.
+func madeOf(binaries []built) (goVersion string, modules []*debug.Module, err error) {
+	for _, b := range binaries {
+		info, err := buildinfo.Read(bytes.NewReader(b.text))
+		if err != nil {
+			return "", nil, fmt.Errorf("the binary for %v tells nothing of its modules: %w", b.target, err)
+		}
+		goVersion = info.GoVersion
+		for _, m := range info.Deps {
+			if m.Replace != nil {
+				m = m.Replace
+			}
+			if !slices.ContainsFunc(modules, func(o *debug.Module) bool { return o.Path == m.Path }) { // one go.mod, so one version
+				modules = append(modules, m)
+			}
+		}
+	}
+	slices.SortFunc(modules, func(a, b *debug.Module) int { return cmp.Compare(a.Path, b.Path) })
+	return goVersion, modules, nil
+}
+
 // sbomFile is the bill of materials in the package.
 const sbomFile = "cavra-runtime.cdx.json"
 
 // sbom is the bill of materials of the binaries, as the Go linker wrote it into
 // each of them: which modules, in which versions, built with which Go. Nothing is
-// taken from go.mod, which also names what no binary holds.
-func sbom(version string, at time.Time, binaries []built) ([]byte, error) {
+// taken from go.mod, which also names what no binary holds. licences are those of the
+// modules, by package URL.
+func sbom(version string, at time.Time, binaries []built, licences map[string][]string) ([]byte, error) {
 	libraries := map[string]cyclonedx.Component{}
 	var programs []cyclonedx.Component
 	var dependencies []cyclonedx.Dependency
@@ -47,9 +70,16 @@ func sbom(version string, at time.Time, binaries []built) ([]byte, error) {
 		dependencies = append(dependencies, cyclonedx.Dependency{Ref: b.target.binary(), Dependencies: &needs})
 	}
 	for _, c := range libraries {
+		c.Licenses = licensesOf(licences[c.BOMRef])
 		dependencies = append(dependencies, cyclonedx.Dependency{Ref: c.BOMRef})
 		programs = append(programs, c)
 	}
+	roots := []string{}
+	for _, b := range binaries {
+		roots = append(roots, b.target.binary())
+	}
+	slices.Sort(roots)
+	dependencies = append(dependencies, cyclonedx.Dependency{Ref: "cavra-runtime", Dependencies: &roots})
 	slices.SortFunc(programs, func(a, b cyclonedx.Component) int {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.BOMRef, b.BOMRef))
 	})
@@ -61,7 +91,7 @@ func sbom(version string, at time.Time, binaries []built) ([]byte, error) {
 		Component: &cyclonedx.Component{
 			BOMRef: "cavra-runtime", Type: cyclonedx.ComponentTypeApplication, Name: "cavra-runtime", Version: version,
 			PackageURL: purl(module, version),
-			Licenses:   &cyclonedx.Licenses{{License: &cyclonedx.License{ID: "Apache-2.0"}}},
+			Licenses:   licensesOf([]string{"Apache-2.0"}),
 		},
 	}
 	bom.Components, bom.Dependencies = &programs, &dependencies
@@ -74,6 +104,15 @@ func sbom(version string, at time.Time, binaries []built) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
+// licensesOf are licences by their SPDX names, as a component has them.
+func licensesOf(ids []string) *cyclonedx.Licenses {
+	var list cyclonedx.Licenses
+	for _, id := range ids {
+		list = append(list, cyclonedx.LicenseChoice{License: &cyclonedx.License{ID: id}})
+	}
+	return &list
+}
+
 func program(version string, b built, info *debug.BuildInfo) cyclonedx.Component {
 	properties := []cyclonedx.Property{{Name: "cavra:go:version", Value: info.GoVersion}}
 	for _, s := range info.Settings {
@@ -84,7 +123,7 @@ func program(version string, b built, info *debug.BuildInfo) cyclonedx.Component
 	}
 	return cyclonedx.Component{
 		BOMRef: b.target.binary(), Type: cyclonedx.ComponentTypeApplication, Name: b.target.binary(), Version: version,
-		PackageURL: purl(info.Main.Path, version) + "?goos=" + b.target.os + "&goarch=" + b.target.arch,
+		PackageURL: purl(info.Main.Path, version) + "?goarch=" + b.target.arch + "&goos=" + b.target.os,
 		Hashes:     &[]cyclonedx.Hash{{Algorithm: cyclonedx.HashAlgoSHA256, Value: b.sum}},
 		Properties: &properties,
 	}

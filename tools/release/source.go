@@ -30,9 +30,10 @@ var wholeHash = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
 // readSource finds what is released. claimed is the commit that the caller names
 // for a tree without git, such as an unpacked archive; nothing can check it, so it
-// is refused where git knows better. The time is that of the commit unless
-// SOURCE_DATE_EPOCH sets it, in seconds since 1970.
-func readSource(ctx context.Context, root, claimed string) (source, error) {
+// is refused where git knows better. The time is that of the commit; without git
+// SOURCE_DATE_EPOCH tells it, in seconds since 1970. A tag that is called like the
+// version must be of the commit.
+func readSource(ctx context.Context, root, claimed, version string) (source, error) {
 	s := source{root: root, commit: claimed}
 	epoch := os.Getenv("SOURCE_DATE_EPOCH")
 	_, err := os.Stat(filepath.Join(root, ".git"))
@@ -45,10 +46,13 @@ func readSource(ctx context.Context, root, claimed string) (source, error) {
 		if err != nil {
 			return s, err
 		}
-		hash, seconds, _ := strings.Cut(strings.TrimSpace(string(head)), " ")
-		s.commit = hash
-		if epoch == "" {
-			epoch = seconds
+		s.commit, epoch, _ = strings.Cut(strings.TrimSpace(string(head)), " ")
+		tagged, err := git(ctx, root, "for-each-ref", "--format=%(objectname) %(*objectname)", "refs/tags/"+version)
+		if err != nil {
+			return s, err
+		}
+		if commits := strings.Fields(string(tagged)); len(commits) > 0 && commits[len(commits)-1] != s.commit {
+			return s, fmt.Errorf("the tag %s is of another commit than the one that is checked out; check out the tag, or name another version", version)
 		}
 		changed, err := git(ctx, root, "status", "--porcelain")
 		if err != nil {
@@ -63,7 +67,7 @@ func readSource(ctx context.Context, root, claimed string) (source, error) {
 	}
 	seconds, err := strconv.ParseInt(epoch, 10, 64)
 	if err != nil || seconds < earliest || seconds > latest {
-		return s, errors.New("SOURCE_DATE_EPOCH must be seconds since 1970, of a day from 1980 to 2100")
+		return s, errors.New("the commit's time, or SOURCE_DATE_EPOCH, must be seconds since 1970, of a day from 1980 to 2100")
 	}
 	s.time = time.Unix(seconds, 0).UTC()
 	return s, nil
