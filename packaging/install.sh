@@ -70,7 +70,10 @@ done
 newline='
 '
 case $prefix in *"$newline"*) fail "--prefix holds a line break" 2 ;; esac
+case $prefix in /*) ;; *) prefix=./$prefix ;; esac # since cd takes - for something else
+case $package in /*) ;; *) package=./$package ;; esac
 [ -n "$key" ] || fail "no key was given, so anybody can have made the package; name the file of the maker's public key with --key" 2
+case $key in /*) ;; *) key=./$key ;; esac
 [ -f "$key" ] || fail "the key file is not there: $key" 2
 package=$(CDPATH='' cd -- "$package" 2>/dev/null && pwd -P) || fail "the package is no directory; unpack the archive first" 2
 keydir=$(CDPATH='' cd -- "$(dirname -- "$key")" && pwd -P)
@@ -102,7 +105,7 @@ verify_with_openssl() {
     cat -- "$work/manifest.json"
   } >"$work/signed"
   # One file for each key, since openssl reads only the first of several.
-  awk -v to="$work/key." '/^-----BEGIN PUBLIC KEY-----/ { n++ } n { print > (to n) }' "$key"
+  to=$work/key. awk '/^-----BEGIN PUBLIC KEY-----/ { n++ } n { print > (ENVIRON["to"] n) }' "$key"
   for one in "$work"/key.*; do
     openssl pkey -pubin -in "$one" -noout -text 2>/dev/null | grep -q -i '^ED25519 Public-Key' || continue
     openssl pkey -pubin -in "$one" -outform DER -out "$work/der" 2>/dev/null || continue
@@ -116,6 +119,13 @@ result=0
 verify_with_openssl || result=$?
 if [ "$result" = 2 ]; then
   installed=$(command -v cavra-runtime) || fail "neither OpenSSL 3 nor an installed cavra-runtime is there to verify the package with; install one of them"
+  case $(readlink -f -- "$installed" 2>/dev/null || printf '%s' "$installed") in
+  "$package"/*) fail "there is no OpenSSL 3, and the cavra-runtime in PATH lies in the package, so it proves nothing; install one of either" ;;
+  esac
+  # A copy is verified, and installed from, that nobody else can change meanwhile.
+  cp -R -P -- "$package" "$work/package" || fail "the package cannot be copied to be verified; is the disk of ${TMPDIR:-/tmp} full?"
+  package=$work/package
+  cp -- "$package/manifest.json" "$work/"
   result=0
   "$installed" --verify-package "$package" --package-key "$key" >/dev/null 2>&1 || result=$?
   [ "$result" != 2 ] || fail "there is no OpenSSL 3, and the installed cavra-runtime is too old to verify a package; install a newer one of either"

@@ -5,6 +5,7 @@ package packaging_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -344,6 +345,101 @@ func TestInstallWithAnInstalledRuntime(t *testing.T) {
 	}
 	if r := install(t, "sh", env, nil, append(args, key)...); r.code != 0 {
 		t.Errorf("got %+v", r)
+	}
+
+	// Who can write to the package has it right only while it is verified.
+	binary, manifest := filepath.Join(dir, release.BinaryPath(runtime.GOOS, runtime.GOARCH)), filepath.Join(dir, release.ManifestName)
+	right, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const evil = "#!/bin/sh\necho evil\n"
+	hash := func(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text))) }
+	before, after, ok := strings.Cut(string(right), `"`+release.BinaryPath(runtime.GOOS, runtime.GOARCH)+`"`)
+	if !ok {
+		t.Fatal("the manifest has no binary for this system")
+	}
+	after = strings.Replace(after, hash(program("v0.1.0")), hash(evil), 1)
+	swapped := before + `"` + release.BinaryPath(runtime.GOOS, runtime.GOARCH) + `"` + after
+	kept := releasetest.Dir(t)
+	write(t, filepath.Join(kept, "manifest"), string(right), 0o644)
+	write(t, filepath.Join(kept, "binary"), program("v0.1.0"), 0o755)
+	write(t, filepath.Join(kept, "evil"), evil, 0o755)
+	around := releasetest.Dir(t)
+	write(t, filepath.Join(around, "cavra-runtime"), fmt.Sprintf(`#!/bin/sh
+cp '%[1]s/manifest' '%[2]s' && cp '%[1]s/binary' '%[3]s' && '%[4]s' "$@"
+result=$?
+cp '%[1]s/evil' '%[3]s'
+exit $result
+`, kept, manifest, binary, filepath.Join(tools, "cavra-runtime")), 0o755)
+	for name, change := range map[string]func(){
+		"before it is verified":           func() { write(t, manifest, swapped, 0o644) },
+		"before it is verified, and more": func() { write(t, manifest, swapped, 0o644); write(t, binary, evil, 0o755) },
+		"after it was verified":           func() {},
+	} {
+		write(t, manifest, string(right), 0o644)
+		write(t, binary, program("v0.1.0"), 0o755)
+		change()
+		prefix := releasetest.Dir(t)
+		install(t, "sh", []string{"PATH=" + around + ":" + env[0][len("PATH="):]}, nil, "--package", dir, "--prefix", prefix, "--key", key)
+		if text, err := os.ReadFile(filepath.Join(prefix, "bin", "cavra-runtime")); err == nil && string(text) == evil {
+			t.Errorf("changed %s, it installs what nobody signed", name)
+		}
+	}
+}
+
+// A runtime of the package itself is none to verify it with, whatever it says.
+func TestInstallWithTheRuntimeOfThePackage(t *testing.T) {
+	need(t, "openssl")
+	dir, key := releasetest.Write(t, "v0.1.0", "#!/bin/sh\n: says that all is well\n")
+	_, other := releasetest.Write(t, "v0.1.0", "")
+	tools, linked := releasetest.Dir(t), releasetest.Dir(t)
+	write(t, filepath.Join(tools, "openssl"), "#!/bin/sh\nexit 1\n", 0o755)
+	bin := filepath.Dir(filepath.Join(dir, release.BinaryPath(runtime.GOOS, runtime.GOARCH)))
+	if err := os.Symlink(filepath.Join(bin, "cavra-runtime"), filepath.Join(linked, "cavra-runtime")); err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range map[string]string{"in PATH": bin, "by a link": linked} {
+		for _, key := range []string{key, other} {
+			r := install(t, "sh", []string{"PATH=" + tools + ":" + path + ":" + os.Getenv("PATH")}, nil, "--package", dir, "--prefix", releasetest.Dir(t), "--key", key)
+			if r.code != 1 || !strings.Contains(r.stderr, "lies in the package") {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+	}
+}
+
+// Names that commands take for something else.
+func TestInstallWithOddNames(t *testing.T) {
+	need(t, "openssl")
+	dir, key := releasetest.Write(t, "v0.1.0", program("v0.1.0"))
+	text, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := releasetest.Dir(t)
+	write(t, filepath.Join(here, "-", "-k"), string(text), 0o644)
+	if err := os.Rename(dir, filepath.Join(here, "-", "-p")); err != nil {
+		t.Fatal(err)
+	}
+	script, err := filepath.Abs("install.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	odd := filepath.Join(releasetest.Dir(t), `a\nb`)
+	if err := os.Mkdir(odd, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", script, "--key", "-k", "--package", "-p", "--prefix", "-")
+	cmd.Dir = filepath.Join(here, "-")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "OLDPWD=/", "TMPDIR=" + odd}
+	if out, err := cmd.CombinedOutput(); err != nil || len(filesBelow(t, filepath.Join(here, "-", "-"))) != 5 {
+		t.Errorf("%v: %s", err, out)
+	}
+	cmd = exec.Command("sh", script, "--key", "-/-k", "--package", "-/-p", "--prefix", "-/-prefix")
+	cmd.Dir, cmd.Env = here, []string{"PATH=" + os.Getenv("PATH"), "OLDPWD=/"}
+	if out, err := cmd.CombinedOutput(); err != nil || len(filesBelow(t, filepath.Join(here, "-", "-prefix"))) != 5 {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

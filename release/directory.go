@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
+	"slices"
 )
 
 // open finds out what the package at name is: a directory, or an archive, which
@@ -42,14 +44,18 @@ func openArchive(f *os.File) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	magic := make([]byte, 2)
-	switch _, err := f.ReadAt(magic, 0); {
-	case err == nil && bytes.Equal(magic, []byte("\x1f\x8b")):
-		return newTarball(f)
-	case err == nil && bytes.Equal(magic, []byte("PK")):
-		return newZipball(f, info.Size())
-	case err != nil && err != io.EOF:
+	head := make([]byte, tarHeader)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
 		return nil, err
+	}
+	switch head = head[:n]; {
+	case isPlainTar(head):
+		return nil, structure(KindArchive, "it can be read as a plain tar too, of other files; do not use it")
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		return newTarball(f)
+	case bytes.HasPrefix(head, []byte("PK")):
+		return newZipball(f, info.Size())
 	}
 	return nil, structure(KindArchive, "it is neither a .tar.gz nor a .zip; perhaps an error page was fetched in its place")
 }
@@ -90,34 +96,56 @@ func readText(r io.Reader, name string, limit int64) ([]byte, error) {
 	return text, err
 }
 
-func (d directory) each(_ int64, visit func(entry) error) error {
-	return fs.WalkDir(d.FS(), ".", func(name string, at fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+func (d directory) each(_ int64, visit func(entry) error) error { return d.walk(".", visit) }
+
+// walk visits a file, or a directory and all that is in it, in the order of the
+// names. Of a directory with more than any package holds it reads no more than shows
+// that.
+func (d directory) walk(name string, visit func(entry) error) error {
+	info, err := d.Lstat(name)
+	if err != nil {
+		return err
+	}
+	switch err := visit(d.entry(name, info)); {
+	case err == fs.SkipDir:
+		return nil
+	case err != nil || !info.IsDir():
+		return err
+	}
+	f, err := d.openSame(name, info)
+	if err != nil {
+		return err
+	}
+	inside, err := f.Readdirnames(maxEntries + 1)
+	f.Close()
+	if err != nil && err != io.EOF {
+		return err
+	}
+	slices.Sort(inside)
+	for _, base := range inside {
+		if at := path.Join(name, base); at != ManifestName && at != SignatureName {
+			if err := d.walk(at, visit); err != nil {
+				return err
+			}
 		}
-		switch name {
-		case ManifestName, SignatureName:
-			return nil
-		case ".":
-			name = ""
-		}
-		info, err := at.Info()
-		if err != nil {
-			return err
-		}
-		e := entry{
-			path: name, dir: at.IsDir(), onDisk: true, mode: info.Mode() &^ fs.ModeDir, size: info.Size(),
-			open: func() (io.ReadCloser, error) { return d.openSame(name, info) },
-		}
-		if !e.dir {
-			e.problem = notPlain(info)
-		}
-		return visit(e)
-	})
+	}
+	return nil
 }
 
-// openSame opens a file that was just looked at.
-func (d directory) openSame(name string, seen fs.FileInfo) (io.ReadCloser, error) {
+func (d directory) entry(name string, info fs.FileInfo) entry {
+	e := entry{path: name, dir: info.IsDir(), onDisk: true, mode: info.Mode() &^ fs.ModeDir, size: info.Size()}
+	e.open = func() (io.ReadCloser, error) { return d.openSame(name, info) }
+	if name == "." {
+		e.path = ""
+	}
+	if !e.dir {
+		e.problem = notPlain(info)
+	}
+	return e
+}
+
+// openSame opens a file or directory that was just looked at.
+func (d directory) openSame(name string, seen fs.FileInfo) (*os.File, error) {
 	f, err := d.OpenFile(name, os.O_RDONLY|dontWait, 0)
 	if err != nil {
 		return nil, err

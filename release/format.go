@@ -12,10 +12,13 @@
 // and whatever else the manifest lists. So that all readers of an archive see
 // the same, it is made of the plainest parts of its format:
 //
-//   - A tar is of the format USTAR, in one gzip member, and begins with
-//     manifest.json and manifest.sig.json (directories may stand before them).
+//   - A tar is of the format USTAR, in one gzip member without a name or other
+//     optional parts, and begins with manifest.json and manifest.sig.json
+//     (directories may stand before them).
 //   - A zip has no prefix, comment or zip64; its entries are stored or deflated,
-//     carry Unix modes, and have no extra fields but that of the time.
+//     to their last byte, carry Unix modes, and have no extra field but that of the
+//     times.
+//   - Neither begins as a tar does that is not packed.
 //   - Entries are regular files with the modes of the manifest, and the
 //     directories that these are in.
 //

@@ -3,12 +3,15 @@ package release
 import (
 	"archive/tar"
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -18,6 +21,7 @@ type tarball struct {
 	packed   *bufio.Reader
 	gzip     *gzip.Reader
 	unpacked io.LimitedReader // of gzip
+	read     recent           // of unpacked
 	tar      *tar.Reader
 	top      string
 	early    []entry // directories that stood before the manifest
@@ -29,13 +33,20 @@ func overhead(n int64) int64 { return 4096*n + 64<<10 }
 
 func newTarball(f *os.File) (source, error) {
 	t := &tarball{File: f, packed: bufio.NewReaderSize(f, 64<<10)}
-	var err error
+	head, err := t.packed.Peek(4)
+	if err != nil {
+		return nil, t.unread(err)
+	}
+	if head[3] != 0 { // which parts it has; one of them is as long as its maker likes
+		return nil, structure(KindArchive, "its header of gzip has optional parts, where other files can be hidden; a package's has none (gzip -n)")
+	}
 	if t.gzip, err = gzip.NewReader(t.packed); err != nil {
 		return nil, t.unread(err)
 	}
 	t.gzip.Multistream(false)
 	t.unpacked = io.LimitedReader{R: t.gzip, N: maxManifest + maxSignature + overhead(16)}
-	t.tar = tar.NewReader(&t.unpacked)
+	t.read.Reader = &t.unpacked
+	t.tar = tar.NewReader(&t.read)
 	return t, nil
 }
 
@@ -115,7 +126,7 @@ func (t *tarball) next() (entry, error) {
 	if err != nil && !errors.Is(err, tar.ErrInsecurePath) { // which we see to ourselves
 		return entry{}, err
 	}
-	e := entry{dir: h.Typeflag == tar.TypeDir, mode: fs.FileMode(h.Mode), size: h.Size, problem: tarProblem(h)}
+	e := entry{dir: h.Typeflag == tar.TypeDir, mode: fs.FileMode(h.Mode), size: h.Size, problem: tarProblem(h, t.read.header[:])}
 	e.open = func() (io.ReadCloser, error) { return io.NopCloser(t.tar), nil }
 	name := h.Name
 	if e.dir {
@@ -140,8 +151,24 @@ func below(top, name string) string {
 	return "/" + name
 }
 
-// tarProblem says what of an entry is not a package's, or "".
-func tarProblem(h *tar.Header) string {
+// recent keeps the last bytes that were read: after a step to the next entry, its
+// header.
+type recent struct {
+	io.Reader
+	header [tarHeader]byte
+}
+
+func (r *recent) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if new := p[max(0, n-tarHeader):n]; len(new) > 0 {
+		copy(r.header[:], r.header[len(new):])
+		copy(r.header[tarHeader-len(new):], new)
+	}
+	return n, err
+}
+
+// tarProblem says what of an entry is not a package's, or "". raw are the bytes of h.
+func tarProblem(h *tar.Header, raw []byte) string {
 	switch {
 	case h.Typeflag == tar.TypeSymlink, h.Typeflag == tar.TypeLink:
 		return "it is a link; a package has none"
@@ -151,12 +178,53 @@ func tarProblem(h *tar.Header) string {
 		return "its mode holds more than permissions"
 	case h.Format != tar.FormatUSTAR, len(h.PAXRecords) > 0:
 		return "it is written in another format than USTAR, which all programs read alike"
+	case raw[156] != h.Typeflag || h.Linkname != "" || !plainFields(raw):
+		return "its header is not filled in as it should be, so that programs read different things in it"
 	case h.Typeflag == tar.TypeDir && h.Size != 0:
 		return "it is a directory with content"
 	case h.Uid != 0 || h.Gid != 0 || h.Uname != "" && h.Uname != "root" || h.Gname != "" && h.Gname != "root":
 		return "it belongs to another than root, who could change it once root has unpacked it"
 	}
 	return ""
+}
+
+// tarHeader is the length of a header in a tar.
+const tarHeader = 512
+
+// plainFields reports whether every field of a header holds its value from its first
+// byte on, and nothing behind that: some programs stop where others skip.
+func plainFields(header []byte) bool {
+	type field struct{ from, to int }
+	for _, f := range []field{{0, 100}, {157, 257}, {265, 297}, {297, 329}, {345, 500}} { // names
+		if bytes.IndexByte(bytes.TrimRight(header[f.from:f.to], "\x00"), 0) >= 0 {
+			return false
+		}
+	}
+	for _, f := range []field{{100, 108}, {108, 116}, {116, 124}, {124, 136}, {136, 148}, {148, 156}, {329, 337}, {337, 345}} {
+		digits := bytes.TrimRight(header[f.from:f.to], " \x00")
+		if len(bytes.Trim(digits, "01234567")) > 0 || len(digits) == 0 && f.from < 329 { // devices have the last two
+			return false
+		}
+	}
+	return string(header[257:265]) == "ustar\x0000" && bytes.Count(header[500:], []byte{0}) == tarHeader-500
+}
+
+// isPlainTar reports whether a file with this beginning is a tar that is not packed:
+// the checksum of its first header holds. GNU's tar asks this before it asks whether
+// the file is in gzip, and a file can be made to be both.
+func isPlainTar(head []byte) bool {
+	if len(head) < tarHeader {
+		return false
+	}
+	const from, to = 148, 156 // of the checksum, which counts as blanks
+	unsigned, signed := int64(' '*(to-from)), int64(' '*(to-from))
+	for _, b := range slices.Concat(head[:from], head[to:tarHeader]) {
+		unsigned, signed = unsigned+int64(b), signed+int64(int8(b))
+	}
+	said := strings.TrimLeft(string(head[from:to]), " \t\n\v\f\r\x00")
+	digits := len(said) - len(strings.TrimLeft(said, "01234567"))
+	sum, err := strconv.ParseInt(said[:digits], 8, 64)
+	return err == nil && (sum == unsigned || sum == signed)
 }
 
 // end sees to it that nothing stands behind the last entry: other programs read on

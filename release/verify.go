@@ -118,13 +118,13 @@ func (v *verifier) verify(keys []ed25519.PublicKey) {
 	}
 	s, err := open(v.Path)
 	if err != nil {
-		v.unreadable(err)
+		v.unreadable("", err)
 		return
 	}
 	defer s.Close() // only read
 	text, signature, err := s.head()
 	if err != nil {
-		v.unreadable(err)
+		v.unreadable("", err)
 		return
 	}
 	if !v.signature(text, signature, keys) || !v.readManifest(text) {
@@ -134,7 +134,7 @@ func (v *verifier) verify(keys []ed25519.PublicKey) {
 		v.fault(KindPath, "", "the archive is of a directory %s, and the package's is %s", clip(a.root()), Root(v.Version))
 	}
 	if err := v.contents(s); err != nil {
-		v.unreadable(err)
+		v.unreadable("", err)
 		return // what follows was perhaps only not read
 	}
 	for _, f := range v.manifest.Files {
@@ -145,13 +145,13 @@ func (v *verifier) verify(keys []ed25519.PublicKey) {
 	v.agree()
 }
 
-// unreadable reports what ended the reading.
-func (v *verifier) unreadable(err error) {
+// unreadable reports what ended the reading of a file, or of the whole.
+func (v *verifier) unreadable(path string, err error) {
 	kind, problem := KindRead, plainly(err)
 	if f, ok := errors.AsType[*structural](err); ok {
 		kind, problem = f.kind, f.problem
 	}
-	v.fault(kind, "", "%s", problem)
+	v.fault(kind, path, "%s", problem)
 }
 
 // unreadableText reports every fault of a file that is no JSON, or not of its form.
@@ -246,17 +246,26 @@ func (v *verifier) contents(s source) error {
 	return s.each(most, v.entry)
 }
 
-// entry judges one entry. It returns an error where there is no end to them.
+// entry takes one entry. It returns an error where there is no end to them, and
+// fs.SkipDir where nothing in a directory on disk can be of the package.
 func (v *verifier) entry(e entry) error {
 	if v.entries++; v.entries > maxEntries {
 		return structure(KindUnlisted, "there are more than %d files and directories", maxEntries)
 	}
+	v.judge(e)
+	if e.dir && e.onDisk && !v.dirs[e.path] {
+		return fs.SkipDir
+	}
+	return nil
+}
+
+func (v *verifier) judge(e entry) {
 	lower := strings.ToLower(e.path)
 	before := v.seen[lower]
 	v.seen[lower] = true
 	if problem := checkPath(e.path); problem != "" && !(e.path == "" && e.dir) {
 		v.fault(KindPath, e.path, "%s", problem)
-		return nil
+		return
 	}
 	f := v.listed[e.path]
 	if f != nil && !e.dir {
@@ -276,7 +285,6 @@ func (v *verifier) entry(e entry) error {
 	case !e.dir:
 		v.file(e, f)
 	}
-	return nil
 }
 
 // file holds one file to what the manifest says of it.
@@ -291,7 +299,7 @@ func (v *verifier) file(e entry, f *File) {
 	}
 	r, err := e.open()
 	if err != nil {
-		v.fault(KindRead, e.path, "%s", plainly(err))
+		v.unreadable(e.path, err)
 		return
 	}
 	defer r.Close() // only read
@@ -305,7 +313,7 @@ func (v *verifier) file(e entry, f *File) {
 	n, err := io.Copy(into, io.LimitReader(r, f.Size+1))
 	switch {
 	case err != nil:
-		v.fault(KindRead, e.path, "%s", plainly(err))
+		v.unreadable(e.path, err)
 	case n != f.Size || hex.EncodeToString(sum.Sum(nil)) != f.SHA256:
 		v.fault(KindChanged, e.path, "its content is not what was signed; do not use the package")
 	default:

@@ -2,7 +2,9 @@ package release
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"io"
 	"io/fs"
@@ -53,6 +55,7 @@ func newZipball(f *os.File, size int64) (source, error) {
 		return nil, structure(KindArchive, "its directory cannot be read; fetch it again")
 	}
 	_ = err // names that lead elsewhere, which we see to ourselves
+	r.RegisterDecompressor(zip.Deflate, inflate)
 	z := &zipball{File: f, zip: r}
 	z.top, _, _ = strings.Cut(r.File[0].Name, "/")
 	return z, z.tight(start, length)
@@ -64,7 +67,7 @@ func (z *zipball) tight(start, length int64) error {
 	var at, directory int64
 	for _, f := range z.zip.File {
 		next, ok := z.entryEnd(f, at)
-		if !ok {
+		if !ok || !z.plain(f, start+directory) {
 			return structure(KindArchive, "what an entry says of itself is not what the directory says of it, so that programs unpack different files; do not use it")
 		}
 		at = next
@@ -76,6 +79,15 @@ func (z *zipball) tight(start, length int64) error {
 	return nil
 }
 
+// plain looks at what an entry's part of the directory has beside what Go reads: where
+// it is none that everybody reads, some leave out the entry, or its mode.
+func (z *zipball) plain(f *zip.File, at int64) bool {
+	const basic = 20 // the version that knows deflated files and directories
+	b := make([]byte, zipCentral)
+	_, err := z.ReadAt(b, at)
+	return err == nil && f.ReaderVersion <= basic && le.Uint16(b[34:]) == 0 && le.Uint16(b[36:]) == 0 // disk and attributes
+}
+
 // entryEnd compares the entry at an offset with what the directory says of it.
 func (z *zipball) entryEnd(f *zip.File, at int64) (end int64, ok bool) {
 	b := make([]byte, zipLocal)
@@ -83,9 +95,12 @@ func (z *zipball) entryEnd(f *zip.File, at int64) (end int64, ok bool) {
 		return 0, false
 	}
 	name, extra := int64(le.Uint16(b[26:])), int64(le.Uint16(b[28:]))
-	if string(b[:4]) != zipLocalMagic || name != int64(len(f.Name)) || extra > 64 ||
-		le.Uint16(b[6:]) != f.Flags || le.Uint16(b[8:]) != f.Method || f.Flags&^(zipHasDescriptor|zipNameUTF8) != 0 {
+	if string(b[:4]) != zipLocalMagic || name != int64(len(f.Name)) ||
+		le.Uint16(b[4:]) != f.ReaderVersion || le.Uint16(b[6:]) != f.Flags || le.Uint16(b[8:]) != f.Method || f.Flags&^(zipHasDescriptor|zipNameUTF8) != 0 {
 		return 0, false
+	}
+	if f.Method == zip.Store && (f.Flags&zipHasDescriptor != 0 || f.CompressedSize64 != f.UncompressedSize64) {
+		return 0, false // where it ends, only the directory would tell
 	}
 	more := make([]byte, name+extra)
 	if _, err := z.ReadAt(more, at+zipLocal); err != nil || string(more[:name]) != f.Name || !onlyTime(more[name:]) || !onlyTime(f.Extra) {
@@ -111,17 +126,34 @@ func (z *zipball) entryEnd(f *zip.File, at int64) (end int64, ok bool) {
 	return end + zipDescriptor, string(d[:4]) == zipDescrMagic && bytes.Equal(d[4:], sizes) && bytes.Equal(b[14:26], nothing)
 }
 
-// onlyTime reports whether extra fields hold nothing but times: others may hold
-// another name for the file.
+// onlyTime reports whether extra fields hold nothing, or the times of a file: others
+// may hold another name for it, and a longer one the end of another zip.
 func onlyTime(extra []byte) bool {
-	const time = 0x5455
-	for len(extra) > 0 {
-		if len(extra) < 4 || le.Uint16(extra) != time || int(le.Uint16(extra[2:])) > len(extra)-4 {
-			return false
+	const time, most = 0x5455, 1 + 3*4 // flags, and three times
+	return len(extra) == 0 || len(extra) >= 4 && len(extra) <= 4+most &&
+		le.Uint16(extra) == time && int(le.Uint16(extra[2:])) == len(extra)-4
+}
+
+// inflate unpacks the bytes of an entry. They end only where its content does: who
+// goes from entry to entry would take the rest for more entries.
+func inflate(packed io.Reader) io.ReadCloser {
+	b := bufio.NewReader(packed) // of which no byte more is read than is needed
+	return &inflated{flate.NewReader(b), b}
+}
+
+type inflated struct {
+	io.ReadCloser
+	packed *bufio.Reader
+}
+
+func (i *inflated) Read(p []byte) (int, error) {
+	n, err := i.ReadCloser.Read(p)
+	if err == io.EOF {
+		if _, end := i.packed.ReadByte(); end != io.EOF {
+			err = structure(KindArchive, "there is something behind its content")
 		}
-		extra = extra[4+int(le.Uint16(extra[2:])):]
 	}
-	return true
+	return n, err
 }
 
 func (z *zipball) root() string { return z.top }

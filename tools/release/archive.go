@@ -85,11 +85,11 @@ func packZip(w io.Writer, top string, at time.Time, files []file) error {
 	return packed.Close()
 }
 
-// zipped is text in gzip, without name and time.
+// zipped is text in gzip, without name and time, as small as distributions want it.
 func zipped(text []byte) []byte {
 	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	_, _ = w.Write(text) // a buffer takes everything
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // a level that there is
+	_, _ = w.Write(text)                                  // a buffer takes everything
 	_ = w.Close()
 	return b.Bytes()
 }

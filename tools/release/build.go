@@ -75,23 +75,50 @@ func (b build) ldflags() string {
 	return "-s -w -X main.version=" + b.version + " -X main.commit=" + b.commit
 }
 
+// finding are the settings of Go that find the toolchain and the modules, and change no
+// byte of a binary.
+var finding = []string{"GOTOOLCHAIN", "GOMODCACHE", "GOCACHE", "GOPROXY", "GONOPROXY", "GOPRIVATE", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOVCS", "GOAUTH"}
+
+// environment is the caller's, with the settings for finding that go env -w wrote to a
+// file. The others of that file are left out, since an empty variable would not hide them.
+func (b build) environment(ctx context.Context) ([]string, error) {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"env"}, finding...)...)
+	cmd.Dir = b.root
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env: %w%s", err, saidBy(err))
+	}
+	all := append(os.Environ(), "GOENV=off")
+	for i, value := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
+		all = append(all, finding[i]+"="+value)
+	}
+	return all, nil
+}
+
 // goCommand is a go command in the tree. Nothing of the caller's environment that
 // could change a binary's bytes gets through: what is left of it finds the toolchain
 // and the modules.
-func (b build) goCommand(ctx context.Context, args ...string) *exec.Cmd {
+func (b build) goCommand(ctx context.Context, args ...string) (*exec.Cmd, error) {
+	environment, err := b.environment(ctx)
+	if err != nil {
+		return nil, err
+	}
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = b.root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOAMD64=v1", "GOARM64=v8.0",
+	cmd.Env = append(environment, "CGO_ENABLED=0", "GOAMD64=v1", "GOARM64=v8.0",
 		"GOFLAGS=-mod=readonly", "GOEXPERIMENT=", "GODEBUG=", "GOFIPS140=off", "GOWORK=off")
 	if b.cache != "" {
-		cmd.Env = append(cmd.Env, "GOCACHE="+b.cache)
+		cmd.Env = append(cmd.Env, "GOCACHE="+b.cache, "GOCACHEPROG=") // no other cache either
 	}
-	return cmd
+	return cmd, nil
 }
 
 // binary builds the target's binary to the path to.
 func (b build) binary(ctx context.Context, t target, to string) error {
-	cmd := b.goCommand(ctx, "build", "-trimpath", "-buildvcs=false", "-ldflags", b.ldflags(), "-o", to, "./cmd/cavra-runtime")
+	cmd, err := b.goCommand(ctx, "build", "-trimpath", "-buildvcs=false", "-ldflags", b.ldflags(), "-o", to, "./cmd/cavra-runtime")
+	if err != nil {
+		return err
+	}
 	cmd.Env = append(cmd.Env, "GOOS="+t.os, "GOARCH="+t.arch)
 	var said bytes.Buffer
 	cmd.Stderr = &said

@@ -77,18 +77,18 @@ func (b build) thirdParties(ctx context.Context, binaries []built) (found []thir
 	if err != nil {
 		return nil, err
 	}
-	goroot, err := b.goCommand(ctx, "env", "GOROOT").Output()
+	goroot, err := b.goPrints(ctx, "env", "GOROOT")
 	if err != nil {
-		return nil, fmt.Errorf("go env GOROOT: %w%s", err, saidBy(err))
+		return nil, err
 	}
 	found = append(found, thirdParty{path: "std", version: strings.TrimPrefix(goVersion, "go"), dir: string(bytes.TrimSpace(goroot))})
 	download := []string{"mod", "download", "-json"}
 	for _, m := range modules {
 		download = append(download, m.Path+"@"+m.Version)
 	}
-	out, err := b.goCommand(ctx, download...).Output()
+	out, err := b.goPrints(ctx, download...)
 	if err != nil {
-		return nil, fmt.Errorf("go mod download: %w%s", err, saidBy(err))
+		return nil, err
 	}
 	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
 		var m struct{ Path, Version, Dir string }
@@ -103,6 +103,19 @@ func (b build) thirdParties(ctx context.Context, binaries []built) (found []thir
 		return cmp.Or(cmp.Compare(a.path, b.path), cmp.Compare(a.version, b.version))
 	})
 	return found, nil
+}
+
+// goPrints is what a go command prints.
+func (b build) goPrints(ctx context.Context, args ...string) ([]byte, error) {
+	cmd, err := b.goCommand(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go %s: %w%s", args[0], err, saidBy(err))
+	}
+	return out, nil
 }
 
 // licenceFiles are the files of a module that hold a licence, or what it wants to be

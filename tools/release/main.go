@@ -162,8 +162,8 @@ func (o options) name(dirty bool) (string, error) {
 		return o.version, nil
 	case !o.allowDirty:
 		return "", errors.New("the tree holds changes that are not committed (git status shows them); commit them, or try a package out with --allow-dirty")
-	case strings.Contains(o.version, "-"):
-		return o.version + ".dirty", nil
+	case strings.Contains(o.version, "-"): // a number sorts before a word
+		return strings.Replace(o.version, "-", "-0.", 1) + ".dirty", nil
 	}
 	return o.version + "-dirty", nil
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/mod/semver"
+
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/release"
 )
 
@@ -78,7 +80,7 @@ func TestVersionName(t *testing.T) {
 		{"v1.2.3", false, "v1.2.3"},
 		{"v1.2.3-rc.1", false, "v1.2.3-rc.1"},
 		{"v1.2.3", true, "v1.2.3-dirty"},
-		{"v1.2.3-rc.1", true, "v1.2.3-rc.1.dirty"},
+		{"v1.2.3-rc.1", true, "v1.2.3-0.rc.1.dirty"},
 		{"1.2.3", false, ""},
 		{"v1.2", false, ""},
 		{"v1.2.3+more", false, ""},
@@ -89,6 +91,9 @@ func TestVersionName(t *testing.T) {
 		got, err := options{version: c.version, allowDirty: true}.name(c.dirty)
 		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%s, dirty %v: %q, %v; want %q", c.version, c.dirty, got, err, c.want)
+		}
+		if c.dirty && semver.Compare(got, c.version) >= 0 {
+			t.Errorf("%s does not sort before %s", got, c.version)
 		}
 	}
 	if _, err := (options{version: "v1.2.3"}).name(true); err == nil || !strings.Contains(err.Error(), "--allow-dirty") {
@@ -167,6 +172,9 @@ func TestSource(t *testing.T) {
 	}
 	asSomebody("tag", "v1.0.0")
 	asSomebody("tag", "-a", "-m", "annotated", "v2.0.0")
+	if _, err := git(t.Context(), dir, "config", "status.showUntrackedFiles", "no"); err != nil {
+		t.Fatal(err)
+	}
 	writeFile(t, filepath.Join(dir, "new.go"), []byte("package program\n"))
 	if s, err := readSource(t.Context(), dir, "", "v1.0.0"); err != nil || !s.dirty {
 		t.Errorf("a new file is not seen: %+v, %v", s, err)

@@ -44,6 +44,17 @@ func (p packager) run(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(work)
+	if p.source.tracked && !p.source.dirty {
+		// What the commit holds, and not what lies in its place: line ends, files that
+		// git ignores, changes that it was told not to look at.
+		p.build.root = filepath.Join(work, "source")
+		if err := os.Mkdir(p.build.root, 0o755); err != nil {
+			return "", err
+		}
+		if err := p.source.export(ctx, p.build.root); err != nil {
+			return "", err
+		}
+	}
 
 	binaries, tool, err := p.binaries(ctx, filepath.Join(work, "build"))
 	if err != nil {

@@ -54,7 +54,7 @@ func readSource(ctx context.Context, root, claimed, version string) (source, err
 		if commits := strings.Fields(string(tagged)); len(commits) > 0 && commits[len(commits)-1] != s.commit {
 			return s, fmt.Errorf("the tag %s is of another commit than the one that is checked out; check out the tag, or name another version", version)
 		}
-		changed, err := git(ctx, root, "status", "--porcelain")
+		changed, err := git(ctx, root, "status", "--porcelain", "--untracked-files=normal")
 		if err != nil {
 			return s, err
 		}
@@ -79,11 +79,11 @@ const (
 	latest   = 4102444800 // 2100-01-01
 )
 
-// export writes the tree to dir: of a clean tree what the commit holds, so that a
-// file that git ignores and a build takes in shows as a difference.
+// export writes the tree to dir: of a clean tree what the commit holds, with the line
+// ends that it has there.
 func (s source) export(ctx context.Context, dir string) error {
 	if s.tracked && !s.dirty {
-		text, err := git(ctx, s.root, "archive", "--format=tar", "HEAD")
+		text, err := git(ctx, s.root, "-c", "core.autocrlf=false", "-c", "core.eol=lf", "archive", "--format=tar", s.commit)
 		if err != nil {
 			return err
 		}
@@ -153,7 +153,7 @@ func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	cmd.Dir, cmd.Env = dir, withoutGit(os.Environ())
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("git %s: %w%s", args[0], err, saidBy(err))
+		return nil, fmt.Errorf("git %s: %w%s", strings.Join(args, " "), err, saidBy(err))
 	}
 	return out, nil
 }
