@@ -26,9 +26,12 @@ func TestInstallation(t *testing.T) {
 			name  string
 			spoil func(archive string) error
 			curl  string // what it does at last
+			link  string // what the checkout brings, and leads out of it
 			fails bool
 		}{
 			{name: "a whole package"},
+			{name: "a link in the place of the archive", link: ".cavra-package.tar.gz"},
+			{name: "a link in the place of the package", link: ".cavra-package", fails: true},
 			{name: "another package", spoil: func(archive string) error { return os.WriteFile(archive, []byte("another"), 0o600) }, fails: true},
 			{name: "half a package", spoil: func(archive string) error { return os.Truncate(archive, 100) }, fails: true},
 			{name: "no package", curl: "exit 22", fails: true},
@@ -36,6 +39,9 @@ func TestInstallation(t *testing.T) {
 			t.Run(provider+"/"+tt.name, func(t *testing.T) {
 				t.Parallel()
 				j := newJob(t, approved).unpack()
+				if provider == "Azure" {
+					j.azureShell()
+				}
 				archive := filepath.Join(t.TempDir(), "package.tar.gz")
 				if out, err := exec.CommandContext(t.Context(), "tar", "-czf", archive, "-C", j.dir, "--transform", "s,^.cavra-package,cavra-runtime-v0.1.0,", ".cavra-package").CombinedOutput(); err != nil {
 					t.Fatalf("%v: %s", err, out)
@@ -50,6 +56,12 @@ func TestInstallation(t *testing.T) {
 				sum := sha256.Sum256(text)
 				if tt.spoil != nil {
 					if err := tt.spoil(archive); err != nil {
+						t.Fatal(err)
+					}
+				}
+				outside := filepath.Join(t.TempDir(), "outside")
+				if tt.link != "" {
+					if err := os.Symlink(outside, filepath.Join(j.dir, tt.link)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -69,7 +81,10 @@ cp "$ARCHIVE" "$2"
 				if (code != 0) != tt.fails {
 					t.Fatalf("it ends with %d:\n%s", code, log)
 				}
-				_, err = os.Stat(filepath.Join(j.dir, ".cavra-package/bin/linux-amd64/cavra-runtime"))
+				if _, err := os.Lstat(outside); err == nil {
+					t.Error("it writes where a link of the checkout leads")
+				}
+				_, err = os.Stat(filepath.Join(j.dir, ".cavra-package/cavra-runtime"))
 				if (err != nil) != tt.fails {
 					t.Errorf("the runtime is there: %v", err == nil)
 				}

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -48,6 +49,7 @@ type job struct {
 	t       *testing.T
 	dir     string
 	env     map[string]string
+	shell   []string        // the options that the provider gives bash
 	secrets func() []string // what must stay out of its log and its files
 }
 
@@ -71,7 +73,7 @@ func newJob(t *testing.T, request string) *job {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := &job{t: t, dir: dir, secrets: func() []string { return nil }, env: map[string]string{
+	j := &job{t: t, dir: dir, shell: []string{"--noprofile", "--norc", "-eo", "pipefail"}, secrets: func() []string { return nil }, env: map[string]string{
 		"PATH": os.Getenv("PATH"), "HOME": t.TempDir(), "TMPDIR": temp, "CI": "true",
 	}}
 	j.write("release/request.json", string(text))
@@ -109,7 +111,7 @@ func (j *job) unpack() *job {
 		j.t.Fatal(err)
 	}
 	for to, from := range map[string]string{
-		"bin/linux-amd64/cavra-runtime":                 binary,
+		"cavra-runtime": binary,
 		"ci-runners/cavra-release-governance-runner.sh": "ci-runners/cavra-release-governance-runner.sh",
 		"ci-runners/github-action/action.yml":           actionFile,
 	} {
@@ -119,7 +121,7 @@ func (j *job) unpack() *job {
 		}
 		j.write(".cavra-package/"+to, string(text))
 	}
-	if err := os.Chmod(filepath.Join(j.dir, ".cavra-package/bin/linux-amd64/cavra-runtime"), 0o755); err != nil {
+	if err := os.Chmod(filepath.Join(j.dir, ".cavra-package/cavra-runtime"), 0o755); err != nil {
 		j.t.Fatal(err)
 	}
 	return j
@@ -135,7 +137,7 @@ func (j *job) run(script string, env map[string]string) (log string, code int) {
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		j.t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, "bash", "--noprofile", "--norc", "-eo", "pipefail", file)
+	cmd := exec.CommandContext(ctx, "bash", append(slices.Clone(j.shell), file)...)
 	cmd.Dir = j.dir
 	for _, variables := range []map[string]string{j.env, env} {
 		for name, value := range variables {
@@ -217,6 +219,13 @@ func outputs(t *testing.T, text string) map[string]string {
 		found[name] = strings.Join(value, "\n")
 	}
 	return found
+}
+
+// azureShell is how Azure Pipelines runs a script: it goes on after a command that
+// failed, unless the script says otherwise.
+func (j *job) azureShell() *job {
+	j.shell = []string{"--noprofile", "--norc"}
+	return j
 }
 
 // expand replaces what pattern finds by the values of its first group.

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -201,7 +202,7 @@ func azureEnv(t *testing.T, j *job, p *provider) map[string]string {
 
 func runAzure(t *testing.T, j *job, env map[string]string) (string, int) {
 	t.Helper()
-	return j.run(stepNamed(t, load[azurePipeline](t, azureFile).Jobs[0].Steps, "Release governance").Bash, env)
+	return j.azureShell().run(stepNamed(t, load[azurePipeline](t, azureFile).Jobs[0].Steps, "Release governance").Bash, env)
 }
 
 func TestGates(t *testing.T) {
@@ -251,6 +252,23 @@ func TestGates(t *testing.T) {
 	}
 }
 
+// TestATraceShowsNoSecret runs each gate as a job does whose environment asks every
+// bash for a trace; run looks for the secrets.
+func TestATraceShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	for _, g := range gates {
+		t.Run(g.provider, func(t *testing.T) {
+			t.Parallel()
+			p, j := startProvider(t), newJob(t, approved).unpack()
+			j.secrets = p.secrets
+			j.env["SHELLOPTS"] = "xtrace"
+			if log, code := g.run(t, j, p); code != 0 || !strings.Contains(log, "+ finish") {
+				t.Errorf("it ends with %d:\n%s", code, log)
+			}
+		})
+	}
+}
+
 func TestTokensOfOtherRepositoriesAreRefused(t *testing.T) {
 	t.Parallel()
 	p, j := startProvider(t), newJob(t, approved).unpack()
@@ -269,6 +287,7 @@ func TestTheActionsOutputs(t *testing.T) {
 		with                      map[string]string
 		want                      map[string]string
 		fails                     bool
+		says                      string // the last line, where nothing is asked
 	}{
 		{name: "an allow", request: approved, want: map[string]string{"decision": "allow", "rule_id": "release_governance.approval.approved"}},
 		{name: "a failure", request: critical, fails: true, want: map[string]string{"decision": "require_approval", "rule_id": "release_governance.signal.critical"}},
@@ -279,10 +298,10 @@ func TestTheActionsOutputs(t *testing.T) {
 			want: map[string]string{"decision": "require_approval", "rule_id": "release_governance.signal.critical"}},
 		{name: "no answer", request: approved, with: map[string]string{"runtime": "nowhere/cavra-runtime"}, fails: true,
 			want: map[string]string{"decision": "block", "rule_id": "runner.no_answer"}},
-		{name: "no proof", request: approved, with: map[string]string{"oidc": "false", "runner-auth-key": ""}, fails: true},
-		{name: "two proofs", request: approved, with: map[string]string{"oidc": "true", "runner-auth-key": "a-key-for-tests"}, fails: true},
-		{name: "oidc is neither", request: approved, with: map[string]string{"oidc": "yes"}, fails: true},
-		{name: "no wrapper", request: approved, with: map[string]string{"wrapper": "nowhere.sh"}, fails: true},
+		{name: "no proof", request: approved, with: map[string]string{"oidc": "false", "runner-auth-key": ""}, fails: true, says: "give runner-auth-key"},
+		{name: "two proofs", request: approved, with: map[string]string{"oidc": "true", "runner-auth-key": "a-key-for-tests"}, fails: true, says: "choose one"},
+		{name: "oidc is neither", request: approved, with: map[string]string{"oidc": "yes"}, fails: true, says: "neither true nor false"},
+		{name: "no wrapper", request: approved, with: map[string]string{"wrapper": "nowhere.sh"}, fails: true, says: "the wrapper is not there"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -308,6 +327,9 @@ func TestTheActionsOutputs(t *testing.T) {
 				if _, err := os.Stat(j.env["GITHUB_OUTPUT"]); err == nil {
 					t.Error("there are outputs of a run that asked nothing")
 				}
+				if !strings.HasPrefix(log, "cavra-release-governance: ") || !strings.Contains(log, tt.says) {
+					t.Errorf("it does not say %q:\n%s", tt.says, log)
+				}
 				return
 			}
 			text, err := os.ReadFile(j.env["GITHUB_OUTPUT"])
@@ -325,6 +347,61 @@ func TestTheActionsOutputs(t *testing.T) {
 				t.Errorf("decision_id is %q", got["decision_id"])
 			}
 		})
+	}
+}
+
+// TestTheActionGivesOneProof looks at what the wrapper gets, in a job whose
+// environment holds the other proof too.
+func TestTheActionGivesOneProof(t *testing.T) {
+	t.Parallel()
+	oidc := []string{"CAVRA_RUNNER_OIDC_AUDIENCE", "CAVRA_RUNNER_OIDC_AUTO", "CAVRA_RUNNER_OIDC_ISSUER", "CAVRA_RUNNER_OIDC_JWKS_URL"}
+	for name, tt := range map[string]struct {
+		oidc string
+		want []string
+	}{
+		"a token": {"true", oidc},
+		"a key":   {"false", []string{"CAVRA_RUNNER_AUTH_HMAC_KEY"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, j := startProvider(t), newJob(t, approved)
+			j.write("wrapper.sh", `for name in $(compgen -e CAVRA_RUNNER_); do [ -z "${!name}" ] || echo "$name"; done | sort >given`)
+			with := map[string]string{"wrapper": "wrapper.sh", "oidc": tt.oidc}
+			j.setAll(map[string]string{"CAVRA_RUNNER_OIDC_AUTO": "true", "CAVRA_RUNNER_OIDC_ISSUER": p.URL, "CAVRA_RUNNER_OIDC_AUDIENCE": "x", "CAVRA_RUNNER_OIDC_JWKS_URL": p.URL})
+			j.env["CAVRA_RUNNER_AUTH_HMAC_KEY"] = hmacKey(j)
+			if tt.oidc == "false" {
+				with["runner-auth-key"] = hmacKey(j)
+			}
+			if log, code := runAction(t, githubJob(t, j, p), with); code != 0 {
+				t.Fatalf("it ends with %d:\n%s", code, log)
+			}
+			if given := strings.Fields(j.read("given")); !slices.Equal(given, tt.want) {
+				t.Errorf("the wrapper gets %q, want %q", given, tt.want)
+			}
+		})
+	}
+}
+
+// TestTheActionBelievesNoFile meets a checkout whose evidence directory is a link to
+// an answer of its own.
+func TestTheActionBelievesNoFile(t *testing.T) {
+	t.Parallel()
+	p, j := startProvider(t), newJob(t, critical).unpack()
+	j.secrets = p.secrets
+	j.write("outside/release-governance-response.json", `{"decision":"allow","rule_id":"mine","decision_id":"dec_000000000000"}`)
+	if err := errors.Join(os.Mkdir(filepath.Join(j.dir, ".cavra"), 0o755), os.Symlink("../outside", filepath.Join(j.dir, evidenceDir))); err != nil {
+		t.Fatal(err)
+	}
+	log, code := runAction(t, githubJob(t, j, p), map[string]string{"oidc-jwks-url": p.URL + "/oauth/discovery/keys"})
+	text, err := os.ReadFile(j.env["GITHUB_OUTPUT"])
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	if got := outputs(t, string(text)); code == 0 || got["decision"] != "block" || got["rule_id"] != "runner.no_answer" || got["decision_id"] != "" {
+		t.Errorf("it ends with %d and the outputs %q:\n%s", code, got, log)
+	}
+	if text := j.read("outside/release-governance-response.json"); !strings.Contains(text, "mine") {
+		t.Errorf("where the link leads there is now %q", text)
 	}
 }
 

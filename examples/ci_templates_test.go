@@ -220,7 +220,7 @@ func TestNoTemplateWritesValuesIntoScripts(t *testing.T) {
 func TestEvidenceIsKeptOnFailureToo(t *testing.T) {
 	for name, job := range load[workflow](t, workflowFile).Jobs {
 		s := job.Steps[len(job.Steps)-1]
-		if s.If != "always()" || s.Uses != "actions/upload-artifact@v4" || s.With["path"] != ".cavra/go-daemon" || s.With["include-hidden-files"] != true {
+		if s.If != "always()" || s.Uses != "actions/upload-artifact@v6" || s.With["path"] != ".cavra/go-daemon" || s.With["include-hidden-files"] != true {
 			t.Errorf("the last step of %s does not keep the evidence: %+v", name, s)
 		}
 	}

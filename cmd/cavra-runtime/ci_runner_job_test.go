@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -102,7 +104,10 @@ func (j *runnerJob) command(flags ...string) *exec.Cmd {
 	if err != nil {
 		j.t.Fatal(err)
 	}
-	cmd := exec.CommandContext(j.t.Context(), "bash", append(flags, script)...)
+	ctx, cancel := context.WithTimeout(j.t.Context(), 30*time.Second) // a script that waits for ever is a fault
+	j.t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, "bash", append(flags, script)...)
+	cmd.WaitDelay = time.Second
 	cmd.Dir = j.dir
 	for name, value := range j.env {
 		cmd.Env = append(cmd.Env, name+"="+value)

@@ -103,6 +103,9 @@ func TestCIRunnerFaults(t *testing.T) {
 		{"the daemon is not ready", func(j *runnerJob) {
 			j.fake("--lifecycle=start", "echo not today >&2; exit 1")
 		}, "the daemon did not start: not today", false},
+		{"the start is killed", func(j *runnerJob) {
+			j.fake("--lifecycle=start", `"$real" "$@" >/dev/null; cp "$TMPDIR"/cavra.*/runtime.sock.pid pid; kill -KILL $$`)
+		}, "the daemon did not start: it ended with code 137, and said nothing", false},
 		{"no answer", func(j *runnerJob) {
 			j.fake("--daemon", `"$real" --lifecycle stop "${3/--input*/}" "$(printf '%s\n' "$@" | head -n 3 | tail -n 1)" >/dev/null`)
 		}, "there is no decision, which is to be taken as a block", false},
@@ -125,10 +128,51 @@ func TestCIRunnerFaults(t *testing.T) {
 		}, "the evidence is not valid", true},
 		{"a log that was emptied", func(j *runnerJob) {
 			j.fake("--verify-evidence", `: >.cavra/go-daemon/release-governance-evidence.jsonl`)
-		}, "the evidence holds no record", true},
+		}, "the evidence holds no record", false},
 		{"an answer that was not recorded", func(j *runnerJob) {
 			j.fake("--daemon", `"$real" "$@" >/dev/null; echo '{"decision_id":"dec_000000000000","rule_id":"release_governance.approval.approved","decision":"allow","evidence_refs":["go-daemon-evidence://000000000000000000000000"]}'; exit 0`)
+		}, "the answer is not what .cavra/go-daemon/release-governance-evidence.jsonl recorded last", false},
+		{"a verification that does not come to an end", func(j *runnerJob) {
+			j.fake("--verify-evidence", `echo not today >&2; exit 1`)
+		}, "the evidence cannot be verified: not today", true},
+		{"a block that was not recorded", func(j *runnerJob) {
+			j.fake("--daemon", `"$real" "$@" | sed 's/"decision":"allow"/"decision":"block"/'; exit 0`)
+			j.env["CAVRA_EXPECTED_DECISION"], j.env["CAVRA_ALLOW_BLOCKING_DECISION"] = "block", "true"
 		}, "the answer is not what .cavra/go-daemon/release-governance-evidence.jsonl recorded last", true},
+		{"an answer that was changed on its way", func(j *runnerJob) {
+			j.env["CAVRA_RELEASE_GOVERNANCE_REQUEST"] = example("critical-inventory-freshness")
+			j.fake("--daemon", `"$real" "$@" 2>/dev/null | sed 's/"decision":"require_approval"/"decision":"allow"/'; exit 0`)
+		}, "the answer is not what .cavra/go-daemon/release-governance-evidence.jsonl recorded last", false},
+		{"an answer that was changed later", func(j *runnerJob) {
+			j.env["CAVRA_RELEASE_GOVERNANCE_REQUEST"] = example("critical-inventory-freshness")
+			j.env["CAVRA_EXPECTED_DECISION"] = "require_approval"
+			j.fake("--lifecycle=stop", `sed -i 's/,"decision":"require_approval"/,"decision":"allow"/' .cavra/go-daemon/release-governance-response.json`)
+		}, "holds another decision than the expected one, allow", false},
+		{"an answer with something added", func(j *runnerJob) {
+			j.fake("--daemon", `"$real" "$@" | sed 's/}$/,"more":"x"}/'; exit 0`)
+		}, "the answer is not what .cavra/go-daemon/release-governance-evidence.jsonl recorded last", false},
+		{"another decision, and a client that does not mind", func(j *runnerJob) {
+			j.env["CAVRA_RELEASE_GOVERNANCE_REQUEST"] = example("critical-inventory-freshness")
+			j.fake("--daemon", `"$real" "$@" 2>/dev/null; exit 0`)
+		}, "holds another decision than the expected one, require_approval", true},
+		{"another rule, and a client that does not mind", func(j *runnerJob) {
+			j.env["CAVRA_EXPECTED_RULE_ID"] = "release_governance.record.verified"
+			j.fake("--daemon", `"$real" "$@" 2>/dev/null; exit 0`)
+		}, "holds another rule than the expected one, release_governance.approval.approved", true},
+		{"a client that prints no answer", func(j *runnerJob) {
+			j.fake("--daemon", `exit 0`)
+		}, "it ended with code 0, and said nothing", false},
+		{"a variable that Azure Pipelines does not know", set("CAVRA_DAEMON_EVIDENCE_HMAC_KEY", "$(CavraEvidenceKey)"),
+			"CAVRA_DAEMON_EVIDENCE_HMAC_KEY holds the name of a variable", false},
+		{"a part of a variable that Azure Pipelines does not know", set("CAVRA_RUNNER_OIDC_ISSUER", "https://vstoken.dev.azure.com/$(Organization)"),
+			"CAVRA_RUNNER_OIDC_ISSUER holds the name of a variable", false},
+		{"a function in the place of the program", set("CAVRA_RUNTIME_PATH", "finish"), "the program finish is not there", false},
+		{"a directory in the place of the program", set("CAVRA_RUNTIME_PATH", "./tmp"), "the program ./tmp is not there", false},
+		{"claims without a repository", func(j *runnerJob) {
+			j.env["GITHUB_ACTIONS"], j.env["CAVRA_RUNNER_OIDC_ISSUER"] = "true", "https://gitlab.example"
+		}, "names no repository", false},
+		{"the response is the claims", set("CAVRA_RUNNER_AUTH_CLAIMS", ".cavra/go-daemon/release-governance-response.json"), "set CAVRA_RUNNER_AUTH_CLAIMS", false},
+		{"the report is the claims", set("CAVRA_RUNNER_AUTH_CLAIMS", ".cavra/go-daemon/release-governance-evidence-verification.json"), "set CAVRA_RUNNER_AUTH_CLAIMS", false},
 		{"a client that fails without a word", func(j *runnerJob) {
 			j.fake("--daemon", `"$real" "$@"; exit 1`)
 		}, "it ended with code 1, and said nothing", true},
@@ -143,7 +187,7 @@ func TestCIRunnerFaults(t *testing.T) {
 			test.fault(j)
 			o := j.run()
 			line, ok := strings.CutPrefix(o.stderr, "cavra-release-governance-runner: ")
-			if o.code != 1 || !ok || strings.Count(line, "\n") != 1 || !strings.Contains(line, test.says) {
+			if o.code != 1 || !ok || strings.Count(line, "\n") != 1 || !strings.Contains(line, test.says) || strings.Contains(line, "WARN") {
 				t.Errorf("exit code %d, want 1 and one line that says %q\n%s%s", o.code, test.says, o.stdout, o.stderr)
 			}
 			if !strings.HasPrefix(o.stdout, "CAVRA release governance: FAILED\n") {
@@ -154,6 +198,13 @@ func TestCIRunnerFaults(t *testing.T) {
 				t.Errorf("the response file holds %+v", resp)
 			}
 			j.verified()
+			if pid, err := os.ReadFile(j.path("pid")); err == nil {
+				// Z is one that has ended, and that nobody has asked how.
+				state, _ := exec.CommandContext(t.Context(), "ps", "-o", "stat=", "-p", strings.Fields(string(pid))[0]).Output()
+				if s := strings.TrimSpace(string(state)); s != "" && s[0] != 'Z' {
+					t.Errorf("a daemon is left in state %s", s)
+				}
+			}
 		})
 	}
 }
@@ -177,6 +228,39 @@ func TestCIRunnerWritesOnlyWhereItMay(t *testing.T) {
 			t.Errorf("the request is now %q, %v", text, err)
 		}
 	})
+	t.Run("no place for temporary files", func(t *testing.T) {
+		j := newRunnerJob(t)
+		j.env["TMPDIR"] = j.path("none")
+		if o := j.run(); o.code != 1 || !strings.Contains(o.stderr, "set TMPDIR") || strings.Count(o.stderr, "\n") != 1 {
+			t.Errorf("%+v", o)
+		}
+	})
+	t.Run("the response is the report", func(t *testing.T) {
+		j := newRunnerJob(t)
+		j.env["CAVRA_RELEASE_GOVERNANCE_RESPONSE"] = ".cavra/go-daemon/release-governance-evidence-verification.json"
+		if o := j.run(); o.code != 1 || !strings.Contains(o.stderr, "set CAVRA_RELEASE_GOVERNANCE_EVIDENCE_DIR") {
+			t.Errorf("%+v", o)
+		}
+	})
+	for _, name := range []string{"CAVRA_RELEASE_GOVERNANCE_RESPONSE", "CAVRA_RUNNER_AUTH_CLAIMS"} {
+		t.Run(name+" is the log", func(t *testing.T) {
+			j := newRunnerJob(t)
+			if o := j.run(); o.code != 0 {
+				t.Fatalf("%+v", o)
+			}
+			before, err := os.ReadFile(j.evidence("release-governance-evidence.jsonl"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			j.env[name] = ".cavra/go-daemon/release-governance-evidence.jsonl"
+			if o := j.run(); o.code != 1 || !strings.Contains(o.stderr, "which this step would empty") {
+				t.Errorf("%+v", o)
+			}
+			if after, err := os.ReadFile(j.evidence("release-governance-evidence.jsonl")); err != nil || !bytes.Equal(before, after) {
+				t.Errorf("the log is now %q, %v", after, err)
+			}
+		})
+	}
 	t.Run("links that the checkout brings", func(t *testing.T) {
 		j := newRunnerJob(t)
 		kept := j.put("kept", "mine", 0o600)

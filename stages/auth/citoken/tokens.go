@@ -74,7 +74,7 @@ func gitlabToken(ctx context.Context, r request) (string, error) {
 }
 
 func azureToken(ctx context.Context, r request) (string, error) {
-	const help = "give the step, in azure-pipelines.yml, `env: SYSTEM_ACCESSTOKEN: $(System.AccessToken)`"
+	const help = "give the step, in azure-pipelines.yml, an env that maps SYSTEM_ACCESSTOKEN to the variable System.AccessToken"
 	address, credential := r.getenv("SYSTEM_OIDCREQUESTURI"), r.getenv("SYSTEM_ACCESSTOKEN")
 	if credential == "" {
 		credential = r.getenv("CAVRA_AZURE_OIDC_REQUEST_TOKEN")

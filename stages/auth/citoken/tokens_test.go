@@ -97,7 +97,7 @@ func TestFailuresOfATokenService(t *testing.T) {
 	defer elsewhere.Close()
 	for _, provider := range []struct{ name, help string }{
 		{"GitHub Actions", "permissions: id-token: write"},
-		{"Azure Pipelines", "SYSTEM_ACCESSTOKEN: $(System.AccessToken)"},
+		{"Azure Pipelines", "maps SYSTEM_ACCESSTOKEN to the variable System.AccessToken"},
 	} {
 		for _, tt := range []struct {
 			name   string
@@ -293,7 +293,7 @@ func TestTokensOfVariables(t *testing.T) {
 		{"GitLab, nothing", gitlab, []string{"GitLab CI", "CAVRA_GITLAB_OIDC_TOKEN", "id_tokens"}},
 		{"GitLab, no token", with(gitlab, "GITLAB_OIDC_TOKEN", a+"!"), []string{"GitLab CI", "GITLAB_OIDC_TOKEN", "no token"}},
 		{"Azure, a variable", with(azure, "CAVRA_AZURE_OIDC_TOKEN", a), nil},
-		{"Azure, nothing", with(azure, "SYSTEM_OIDCREQUESTURI", "https://token.example"), []string{"Azure Pipelines", "SYSTEM_ACCESSTOKEN: $(System.AccessToken)"}},
+		{"Azure, nothing", with(azure, "SYSTEM_OIDCREQUESTURI", "https://token.example"), []string{"Azure Pipelines", "maps SYSTEM_ACCESSTOKEN to the variable System.AccessToken"}},
 		{"Azure, no address", with(azure, "SYSTEM_ACCESSTOKEN", "x"), []string{"Azure Pipelines", "SYSTEM_OIDCREQUESTURI is not set"}},
 		{"Azure, the variable's name", with(azure, "SYSTEM_OIDCREQUESTURI", "https://token.example", "SYSTEM_ACCESSTOKEN", "$(System.AccessToken)"), []string{"holds the name of a variable"}},
 		{"CircleCI, the second version", with(circle, "CIRCLE_OIDC_TOKEN_V2", a, "CIRCLE_OIDC_TOKEN", b), nil},

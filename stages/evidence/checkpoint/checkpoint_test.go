@@ -238,6 +238,18 @@ func TestKeys(t *testing.T) {
 	if got, err := ParsePublicKeys(both); err != nil || len(got) != 2 || !got[1].Equal(public) {
 		t.Errorf("ParsePublicKeys: %d keys, %v", len(got), err)
 	}
+	for kind, want := range map[string]string{
+		"ENCRYPTED PRIVATE KEY": "decrypt it", "PUBLIC KEY": "public one", "RSA PRIVATE KEY": "another kind", "PRIVATE KEY": "no Ed25519 private key in PEM",
+	} {
+		if _, err := ParsePrivateKey(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: []byte("bytes")})); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a PEM of %s: %v", kind, err)
+		}
+	}
+	for _, lost := range []string{`\n`, " "} {
+		if _, err := ParsePrivateKey(bytes.ReplaceAll(text, []byte("\n"), []byte(lost))); err == nil || !strings.Contains(err.Error(), "line breaks") {
+			t.Errorf("with %q for line breaks: %v", lost, err)
+		}
+	}
 	for name, bad := range map[string][]byte{
 		"nothing": nil, "no PEM": []byte("secret"), "a public key": FormatPublicKey(public),
 		"two keys": append(bytes.Clone(text), text...), "another kind": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der[:20]}),
