@@ -34,6 +34,7 @@ func folded(s string) string {
 	case isASCII(s):
 		return strings.ToLower(s)
 	}
+	s = strings.ToValidUTF8(s, "\ufffd") // or what follows a stray byte is not taken to parts
 	s = strings.Map(foldRune, longFolds.Replace(norm.NFD.String(s)))
 	return norm.NFD.String(s) // folding may change the order of accents
 }

@@ -279,6 +279,7 @@ func BenchmarkFolding(b *testing.B) {
 func FuzzFolded(f *testing.F) {
 	f.Add(".ENV", ".\u00adEnv")
 	f.Add("ß\u0301", "ﬁ\u0345\u0301")
+	f.Add("0", "0\xf3ń")
 	f.Fuzz(func(t *testing.T, a, b string) {
 		for _, s := range []string{a, b, a + b} {
 			if g := folded(s); folded(g) != g || isFolded(s) != (g == s) {
