@@ -31,13 +31,14 @@ func (s *Stage) judgeCommand(p *policy, req *enforcementv1.EvaluateRequest) (pip
 	}
 	line := readLine(req.Target)
 	if line.plain {
-		if !p.subcommands.mayHide(req.Target) {
+		if !strings.Contains(req.Target, " -") || !p.subcommands.mayHide(req.Target) && !p.arrangements.mayRearrange(req.Target) {
 			return s.judgePlain(p, req), nil
 		}
 		line.add("", req.Target)
 	}
 	sh := (&shell{left: mostResolved, traced: p.rec != nil}).read(req.Target)
 	line.addHidden(&p.subcommands, sh)
+	line.addRearranged(&p.arrangements, sh)
 	line.addCommands(sh)
 	if p.rec != nil {
 		p.rec.line(p, line.readings, sh)
@@ -88,7 +89,11 @@ func (s *Stage) judgeCommand(p *policy, req *enforcementv1.EvaluateRequest) (pip
 	allowed := -1
 	for i := range sh.commands {
 		c := &sh.commands[i]
-		if allowed = p.allowCommand.match(c.text()); allowed < 0 && c.written != "" && len(c.assignments) == 0 {
+		allowed = p.allowCommand.match(c.text())
+		if allowed < 0 && len(c.assignments) > 0 && c.setsHarmless() {
+			allowed = p.allowCommand.match(texts(c.words))
+		}
+		if allowed < 0 && c.written != "" && c.setsHarmless() {
 			allowed = p.allowCommand.match(c.written)
 		}
 		subject := "the command"
@@ -306,6 +311,8 @@ func (r *reading) subject() string {
 		return "the command, in its part " + quote(r.text) + ","
 	case r.how == "":
 		return "the command"
+	case r.how == respeltHow:
+		return "the command, which is the same as " + quote(r.text) + ","
 	}
 	return "the command, " + r.how + ","
 }
@@ -343,6 +350,10 @@ func (l *commandLine) addCommands(sh *shell) {
 	}
 	for i := range sh.suspects {
 		for _, text := range sh.suspects[i].spellings() {
+			if sh.suspects[i].respelt {
+				l.add(respeltHow, text)
+				continue
+			}
 			l.readings = append(l.readings, reading{text: text, part: true})
 		}
 	}

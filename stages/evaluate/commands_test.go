@@ -158,6 +158,36 @@ func TestALoaderVariableIsNeverAllowed(t *testing.T) {
 	isAllowed.check(t, ask(t, s, &request{ActionType: "execute_command", Target: "A=1 ls PATH=x"}))
 }
 
+// A variable that only says how to print or for what to build needs no pattern.
+func TestAHarmlessVariableNeedsNoPattern(t *testing.T) {
+	s := withPolicy(t, `{"commands":{"block":["go run*"],"allow":["npm test*","go *","[ *","ls*","A=1 npm run x"]}}`, pipeline.Env{})
+	for line, want := range map[string]string{
+		"CI=1 npm test": "allow",
+		"CI=true NO_COLOR=1 npm test -- --watch=0": "allow",
+		"GOOS=linux GOARCH=amd64 go build ./...":   "allow",
+		"CGO_ENABLED=0 go test 'a b'":              "allow",
+		"CI=1 npm publish":                         "require_approval",
+		"CI=1 go run x":                            "block",
+		"CI=/tmp/x npm test":                       "require_approval",
+		"CI=$X npm test":                           "require_approval",
+		"CI=$(id) npm test":                        "require_approval",
+		"A=1 npm run x":                            "allow",
+		"A=1 npm test":                             "require_approval",
+		"CI=1 A=1 npm test":                        "require_approval",
+		"CI=1 LD_PRELOAD=x npm test":               "require_approval",
+		"CI=1 ./npm test":                          "require_approval",
+		"[ -d src ] && ls src":                     "allow",
+		"if [ -f x ]; then ls x; fi":               "allow",
+		"[ -d [a] ]":                               "require_approval",
+		"[a] x":                                    "require_approval",
+		"[ -v 'a[$(id)]' ]":                        "require_approval",
+	} {
+		if d := askQuick(s, &request{ActionType: "execute_command", Target: line}); d.Decision != want {
+			t.Errorf("%s: %s by %s, want %s: %s", line, d.Decision, d.RuleID, want, d.Reason)
+		}
+	}
+}
+
 func TestHostileCommandsEnd(t *testing.T) {
 	s := withPolicy(t, `{"commands":{"block":["a*b*c*d","x;*y"],"require_approval":["z*"],"allow":["*"]}}`,
 		pipeline.Env{Files: someFiles(t)})

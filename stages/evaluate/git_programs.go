@@ -65,7 +65,26 @@ func (s scope) spellOut(args []shellWord) {
 		}
 	}
 	if changed {
-		s.suspects = append(s.suspects, command{words: full})
+		s.respelt(full)
+	}
+	sub := min(s.gitOptions(args)+1, len(full)-1)
+	switch full[sub].text {
+	case "push": // a sign before a branch says what an option says as well
+		for i := sub + 1; i < len(full); i++ {
+			if option := map[byte]string{'+': "--force", ':': "--delete"}[(full[i].text + " ")[0]]; option != "" {
+				s.respelt(slices.Concat(full[:sub+1], []shellWord{known(option)}, full[sub+1:i], []shellWord{known(full[i].text[1:])}, full[i+1:]))
+			}
+		}
+	case "branch": // to delete by force is an option, too
+		by := arrangement{words: []string{"git", "branch"}, options: []patternOption{{"-df", " "}}}
+		text, _ := by.spell(full, 0, false)
+		if rest, ok := strings.CutPrefix(text, "git branch -df"); ok {
+			words := []shellWord{}
+			for w := range strings.FieldsSeq("git branch -D" + rest) {
+				words = append(words, known(w))
+			}
+			s.respelt(words)
+		}
 	}
 }
 

@@ -20,7 +20,8 @@ type policy struct {
 	blockCommand, approveCommand, allowCommand ruleList
 	allowedServers, blockedServers             ruleList
 	protectedBranches                          ruleList
-	subcommands                                subcommands // of what is blocked or needs approval
+	subcommands                                subcommands  // of what is blocked or needs approval
+	arrangements                               arrangements // of the same
 	blockUnknownServers, blockProtectedPushes  bool
 
 	source string    // the file, or the pack, that it was read from
@@ -203,8 +204,10 @@ func (c *policyCheck) read(text []byte) (*policy, []example, error) {
 	if len(c.faults) == 0 && c.rules == 0 {
 		c.add(root.Fault("holds no rule, so nearly everything would be allowed; list patterns under filesystem, commands, mcp or git"))
 	}
-	p.subcommands.addPatterns(p.blockCommand.patterns.texts)
-	p.subcommands.addPatterns(p.approveCommand.patterns.texts)
+	for _, list := range []*ruleList{&p.blockCommand, &p.approveCommand} {
+		p.subcommands.addPatterns(list.patterns.texts)
+		p.arrangements.addPatterns(list.patterns.texts)
+	}
 	if len(p.protectedBranches.patterns.texts) == 0 {
 		p.protectedBranches.patterns = compilePatterns(defaultProtectedBranches)
 	}

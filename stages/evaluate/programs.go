@@ -32,6 +32,11 @@ type program struct {
 	plus bool
 	// starts says that it runs what some of its words say, which ones is not known.
 	starts bool
+	copies string // subcommands with which all words are read but the last, which is written
+	// goals says that each word is something to do by itself, as if it stood alone.
+	goals bool
+	// scripts says that what it reads from its input is looked at for the hints.
+	scripts bool
 }
 
 // A use says what a program does with the files that its words name.
@@ -43,6 +48,7 @@ const (
 	wordsPlaced  // all words are read but the last, which is written
 	afterProgram // the first word is no file, unless an option holds what it would be
 	wholeTrees   // a directory is taken with all that is in it
+	wordsMaybe   // the words that look like files are read
 )
 
 // programs are the commands of which more is known than their words. A row is put
@@ -52,7 +58,7 @@ const (
 var programs = sync.OnceValue(func() map[string]*program {
 	rows := map[string]*program{
 		"curl": {
-			words: wordsRead, refuse: "-K --config --engine --proto-default -J --remote-header-name", hints: "%output{",
+			words: wordsRead, refuse: "-K --config --engine --proto-default --unix-socket --abstract-unix-socket -J --remote-header-name", hints: "%output{",
 			reads:  "-T --upload-file -F --form -d --data --data-binary --data-urlencode --data-ascii --json -b --cookie -E --cert --key --cacert --netrc-file --url-query",
 			writes: "-o --output -D --dump-header -c --cookie-jar --trace --trace-ascii --stderr --output-dir --hsts --etag-save --libcurl --alt-svc",
 		},
@@ -64,7 +70,7 @@ var programs = sync.OnceValue(func() map[string]*program {
 		"tar": {
 			words: wordsRead | wholeTrees, refuse: "-T --files-from",
 			runs:   "-I --use-compress-program --to-command -F --info-script --new-volume-script --rsh-command --rmt-command --checkpoint-action",
-			writes: "-C --directory --one-top-level", moves: "-C --directory",
+			writes: "-C --directory --one-top-level -g --listed-incremental --index-file", moves: "-C --directory",
 		},
 		"zip":   {words: wordsRead | wholeTrees, runs: "-TT --unzip-command", refuse: "-@ --names-stdin"},
 		"unzip": {words: wordsRead, writes: "-d"},
@@ -93,26 +99,46 @@ var programs = sync.OnceValue(func() map[string]*program {
 		"jq":      {words: wordsRead | afterProgram},
 		"yq":      {words: wordsRead | afterProgram, hints: "load("},
 		"fd":      {runs: "-x --exec -X --exec-batch"},
-		"make":    {refuse: "--eval -E", reads: "-f --file --makefile", moves: "-C --directory", hints: "$( ${ `"},
+		"make":    {goals: true, refuse: "--eval -E", reads: "-f --file --makefile", moves: "-C --directory", hints: "$( ${ `"},
 		"go": {single: true, runs: "-exec -toolexec -vettool", refuse: "-overlay -w", hints: "-extld", moves: "-C", reads: "-modfile -pgo",
 			writes: "-o -coverprofile -cpuprofile -memprofile -blockprofile -mutexprofile -trace -outputdir -modfile -pkgdir -gocoverdir " +
 				"-test.coverprofile -test.cpuprofile -test.memprofile -test.blockprofile -test.mutexprofile -test.trace -test.outputdir -test.gocoverdir"},
-		"cargo": {refuse: "--config"},
-		"gcc":   {writes: "-o", hints: "-wrapper -fplugin -specs"},
+		"cargo": {refuse: "--config", reads: "--manifest-path", writes: "--target-dir --artifact-dir --out-dir --lockfile-path --root"},
+		"pip": {
+			words: wordsMaybe, reads: "-r --requirement -c --constraint --cert --client-cert", refuse: "--python --config-settings --global-option --editor",
+			writes: "--log -d --dest -w --wheel-dir -t --target --report --root --prefix --src --cache-dir", subs: "config_set config_edit",
+		},
+		"aws":     {words: wordsMaybe | wholeTrees, copies: "cp mv sync get-object invoke"},
+		"az":      {words: wordsMaybe},
+		"gcloud":  {words: wordsMaybe | wholeTrees, copies: "cp mv rsync scp", runs: "--command", refuse: "--flags-file"},
+		"apt-get": {words: wordsMaybe, refuse: "-o --option -c --config-file"},
+		"psql": { // a backslash begins a command of its own; those that run nothing and open no file are left out
+			words: wordsMaybe, reads: "-f --file", writes: "-o --output -L --log-file", scripts: true,
+			hints: `\! \copy \i \o \g \w \e \s \lo_ \cd program pg_read pg_ls lo_import lo_export`,
+		},
+		"mysql": {
+			words: wordsMaybe, refuse: "--defaults-file --defaults-extra-file --pager --plugin-dir", writes: "--tee", scripts: true,
+			hints: `\! \. \p \t system source outfile dumpfile infile load_file`,
+		},
+		"gcc": {writes: "-o", hints: "-wrapper -fplugin -specs"},
 		"npm": {
 			ends: true, runs: "-c --call", reads: "--cafile", writes: "--cache --logs-dir --pack-destination", subs: "config_set config_edit confi_set confi_edit conf_set conf_edit c_set c_edit set edit edi explore explor explo expl exp",
 			refuse: "--script-shell --prefix -C --shell --node-options --userconfig --globalconfig --editor --viewer --git --browser --init-module --onload-script",
 		},
 		"npx":       {starts: true, runs: "-c --call"},
 		"yarn":      {ends: true, runs: "--script-shell", refuse: "--cwd --use-yarnrc"},
-		"terraform": {single: true, reads: "-var-file -state -backend-config -plan", writes: "-state-out -backup -out -generate-config-out -junit-xml", moves: "-chdir", refuse: "-plugin-dir -from-module"},
+		"terraform": {single: true, reads: "-var-file -state -backend-config -plan", writes: "-state-out -backup -out -generate-config-out -junit-xml", moves: "-chdir", words: wordsMaybe, refuse: "-plugin-dir -from-module"},
 		"kubectl": { // -o and --template may name a file, too
-			words: wholeTrees, starts: true, refuse: "--kubeconfig", writes: "--profile-output --cache-dir",
-			reads: "-f --filename --from-file --from-env-file -k --kustomize -o --output --template --certificate-authority --client-certificate --client-key",
+			words: wholeTrees, starts: true, copies: "cp", refuse: "--kubeconfig", writes: "--profile-output --cache-dir",
+			reads: "-f --filename --from-file --from-env-file -k --kustomize -o --output --template --certificate-authority --client-certificate --client-key --patch-file",
 		},
-		"helm": {runs: "--post-renderer", reads: "-f --values --set-file", refuse: "--kubeconfig"},
+		"helm": {
+			words: wordsMaybe | wholeTrees, runs: "--post-renderer", reads: "-f --values --set-file --keyring", refuse: "--kubeconfig",
+			writes: "--output-dir -d --destination --untardir", subs: "plugin_install plugin_update",
+		},
 		"docker": {
-			words: wordsRead | wholeTrees, starts: true, reads: "-v --volume --mount --env-file -f --file --secret --build-context", refuse: "--privileged",
+			words: wordsRead | wholeTrees, starts: true, reads: "-v --volume --mount --env-file -f --file --secret --build-context", refuse: "--privileged --cap-add --device --security-opt --pid --userns --volumes-from",
+			copies: "cp export import",
 			writes: "-o --output --cidfile --iidfile --metadata-file --cache-to",
 		},
 		"gh": {
@@ -125,7 +151,8 @@ var programs = sync.OnceValue(func() map[string]*program {
 		},
 		"ruff":                   {words: wordsRead, reads: "--config", writes: "-o --output-file --cache-dir"},
 		"json.tool":              {words: wordsPlaced},
-		"openssl":                {single: true, reads: "-in -key -inkey -cert -CAfile -kfile -pass -passin", writes: "-out -keyout -writerand"},
+		"zipfile":                {words: wordsRead},
+		"openssl":                {single: true, words: wordsRead, refuse: "-config -engine -provider-path -provider", reads: "-in -key -inkey -cert -CAfile -kfile -pass -passin", writes: "-out -keyout -writerand"},
 		"gpg":                    {words: wordsRead, writes: "-o --output", runs: "--agent-program --dirmngr-program --photo-viewer --keyserver-options"},
 		"sqlite3":                {words: wordsRead, hints: ".shell .system .load", refuse: "-cmd -init"},
 		"patch":                  {words: wordsWritten, reads: "-i --input", writes: "-o --output", moves: "-d --directory"},
@@ -174,7 +201,7 @@ var programs = sync.OnceValue(func() map[string]*program {
 		"tar": "gtar bsdtar", "grep": "egrep fgrep zgrep", "ag": "ack pt ugrep", "less": "more most view", "bat": "batcat", "fd": "fdfind", "make": "gmake",
 		"gcc": "cc c++ g++ clang clang++", "npm": "pnpm bun", "npx": "pnpx bunx", "docker": "podman nerdctl", "kubectl": "oc", "vim": "vi nvim ex gvim vimdiff ed nano",
 		"gzip": "bzip2 xz zstd lz4 compress gunzip bunzip2 unxz unzstd", "nc": "ncat netcat", "gpg": "gpg2", "mapfile": "readarray", "complete": "compgen",
-		"terraform": "tofu terragrunt", "scp": "pscp", "pytest": "py.test", "json.tool": "zipfile tarfile",
+		"terraform": "tofu terragrunt", "scp": "pscp", "pytest": "py.test", "zipfile": "tarfile", "aws": "gsutil", "apt-get": "apt", "mysql": "mariadb",
 	}
 	for name, others := range same {
 		for other := range strings.FieldsSeq(others) {
@@ -184,7 +211,7 @@ var programs = sync.OnceValue(func() map[string]*program {
 	for words, names := range map[use]string{
 		wordsRead: "cat tac head tail nl od xxd hexdump hd strings base64 base32 cut paste cmp comm rev fold fmt pr column expand unexpand join look shuf tsort " +
 			"source . zcat bzcat xzcat zless xmllint iconv envsubst m4 cksum sum b2sum md5sum sha1sum sha256sum sha512sum mail " +
-			"git&add git&stage git&annotate git&cat-file git&whatchanged git&hash-object git&diff-tree git&diff-index git&diff-files",
+			"git&add git&stage git&update-index git&fmt-merge-msg git&annotate git&cat-file git&whatchanged git&hash-object git&diff-tree git&diff-index git&diff-files",
 		wordsRead | wholeTrees:    "diff colordiff git&show git&diff",
 		wordsPlaced:               "uniq",
 		wordsWritten:              "tee touch truncate sponge mkdir rmdir unlink mkfifo mknod git&checkout git&switch git&bundle git&mailinfo git&pack-objects git&stash",
@@ -196,6 +223,9 @@ var programs = sync.OnceValue(func() map[string]*program {
 	}
 	for name := range strings.FieldsSeq("poetry uv uvx pipenv pipx bundle hatch tox nox mise asdf direnv nix nix-shell tmux screen expect vagrant") {
 		rows[name] = &program{starts: true}
+	}
+	for name := range strings.FieldsSeq("just task rake ninja gradle gradlew mvn mvnw ant") {
+		rows[name] = &program{goals: true}
 	}
 	return rows
 })
@@ -219,10 +249,8 @@ func (s scope) arguments(name string, p *program, args []shellWord) {
 		if text == "--" && p.ends {
 			break
 		}
-		for hint := range strings.FieldsSeq(p.hints) {
-			if strings.Contains(strings.ToLower(text), hint) {
-				s.doubt("an argument of " + quote(name) + " that can make it run something else")
-			}
+		if p.hinted(text) {
+			s.doubt("an argument of " + quote(name) + " that can make it run something else")
 		}
 		if p.plus && strings.HasPrefix(text, "+") && strings.Trim(text[1:], "0123456789FG") != "" {
 			s.doubt("an argument of " + quote(name) + " that can make it run something else")
@@ -236,13 +264,29 @@ func (s scope) arguments(name string, p *program, args []shellWord) {
 		}
 		s.option(name, p, args, i)
 	}
+	if p.scripts && s.input != nil && p.hinted(s.input.script) {
+		s.doubt("an input of " + quote(name) + " that can make it run something else")
+	}
+	if p.copies != "" && slices.ContainsFunc(words, func(w string) bool { return slices.Contains(strings.Fields(p.copies), w) }) {
+		s.use(&program{words: wordsPlaced | wholeTrees}, words)
+	}
 	if first && len(words) > 0 {
 		words = words[1:]
 	}
 	if len(words) == 0 && slices.Contains(searchers, name) {
 		words = []string{"."}
 	}
-	s.use(p, words)
+	if p.words&wordsMaybe != 0 {
+		var files []string
+		for _, w := range words {
+			if looksLikeFile(w) {
+				files = append(files, w)
+			}
+		}
+		s.use(p, files)
+	} else {
+		s.use(p, words)
+	}
 	if p.subcommand(args, words) {
 		s.doubt("a subcommand of " + quote(name) + " that runs something else, or settles what it runs")
 		s.suspect(args)
@@ -295,7 +339,7 @@ func (s scope) option(name string, p *program, args []shellWord, i int) {
 	for _, value := range p.find(args, i, p.moves) {
 		s.move([]shellWord{{text: value, static: args[i].static && args[min(i+1, len(args)-1)].static}})
 	}
-	if p.words&(wordsRead|wordsPlaced) == 0 || strings.HasPrefix(name, "git ") {
+	if p.words&(wordsRead|wordsPlaced|wordsMaybe) == 0 || strings.HasPrefix(name, "git ") || p.words&wordsMaybe != 0 && !looksLikeFile(args[i].text) {
 		return
 	}
 	// Any other option of what reads files may hold one.
@@ -354,6 +398,11 @@ func filesIn(value string) []string {
 	if magic, rest, ok := strings.Cut(value, ")"); ok && strings.HasPrefix(magic, ":(") { // of git
 		value = rest
 	}
+	for _, scheme := range [...]string{"file://", "fileb://"} { // of aws
+		if _, name, ok := strings.Cut(value, scheme); ok {
+			value = name
+		}
+	}
 	files := []string{strings.TrimLeft(value, "@<")}
 	for {
 		i := strings.IndexAny(value, "=@:,<;#\"{}")
@@ -381,11 +430,14 @@ func (s scope) use(p *program, words []string) {
 		if p.words&wordsWritten == 0 {
 			written = nil
 		}
+		if strings.Contains(last, "://") {
+			break // on another machine
+		}
 		written = append(slices.Clone(written), last)
 		for _, name := range read {
 			written = append(written, path.Join(last, path.Base(name)))
 		}
-	case p.words&wordsPlaced == 0 && p.words&wordsRead == 0:
+	case p.words&(wordsPlaced|wordsRead|wordsMaybe) == 0:
 		read = nil
 	}
 	if p.words&(wordsWritten|wordsPlaced) == 0 || p.words == wordsPlaced && len(words) < 2 {
@@ -426,24 +478,25 @@ func (s scope) suspect(args []shellWord) {
 	}
 }
 
-// container looks at what a docker copies out, and at what of this machine it
-// shows to a container.
+// container looks at what of this machine a docker shows to a container.
 func (s scope) container(args []shellWord) {
-	var words []string
-	for i, a := range args {
-		if !strings.HasPrefix(a.text, "-") {
-			words = append(words, a.text)
-			continue
-		}
+	for i := range args {
 		for _, value := range programs()["docker"].find(args, i, "-v --volume --mount") {
 			for _, file := range filesIn(value) {
-				if path.Clean(file) == "/" {
+				if path.Clean(file) == "/" || path.Base(file) == "docker.sock" {
 					s.doubt("a container that sees all files of this machine")
 				}
 			}
 		}
 	}
-	if slices.Contains(words, "cp") || slices.Contains(words, "export") {
-		s.use(&program{words: wordsPlaced | wholeTrees}, words)
+}
+
+// hinted reports whether a text holds one of the hints.
+func (p *program) hinted(text string) bool {
+	for hint := range strings.FieldsSeq(p.hints) {
+		if strings.Contains(strings.ToLower(text), hint) {
+			return true
+		}
 	}
+	return false
 }

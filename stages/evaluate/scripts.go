@@ -263,6 +263,9 @@ func (s scope) module(args []shellWord) {
 			if name == "" {
 				name, rest = rest[0].text, rest[1:]
 			}
+			of := append([]shellWord{known(name)}, rest...)
+			s.respelt(of)
+			s.otherSpellings(command{words: of})
 			if programs()[name] == nil {
 				s.arguments(name, &program{words: wordsRead}, rest)
 			}

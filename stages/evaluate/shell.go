@@ -89,6 +89,7 @@ type command struct {
 	// text and quotes; otherwise empty.
 	written string
 	where   string // how it came to stand in the line; empty unless that is traced
+	respelt bool   // it is another spelling of a command of the line
 }
 
 // A scope is where a statement stands. It is handed on by value, so that what

@@ -17,11 +17,11 @@ import (
 
 // What is judged by its text alone is judged as what the shell makes of it would be.
 func TestPlainWordsAreJudgedAsTheShellReadsThem(t *testing.T) {
-	s := withPolicy(t, `{"commands":{"block":["terraform apply*","git log -a*","*delete*"],"require_approval":["npm publish*","git diff*"],"allow":["git *","npm *","terraform plan*","go *","./x *"]},`+
+	s := withPolicy(t, `{"commands":{"block":["terraform apply*","git log -a*","*delete*","helm uninstall*","npm publish*","pip install*","tool -rf *","docker push*"],"require_approval":["npm publish*","git diff*"],"allow":["helm *","pip3 *","tool *","docker *","make *","git *","npm *","terraform plan*","go *","./x *"]},`+
 		`"filesystem":{"block_read":["**/.env"],"block_write":["**/*.tf"]}}`, pipeline.Env{Files: []pipeline.File{{Path: "/own/policy.json"}}})
 	word := rapid.SampledFrom(append(slices.Sorted(maps.Keys(gitLooks)),
 		"git", "npm", "go", "terraform", "plan", "apply", "test", "publish", "push", "x", "main", "a=b", "-c", "--output=x.tf", "a.go", "./...",
-		".env", "/own/policy.json", "policy.json", "-x", "%", "a:b", "a,b", "@", "sh", "cat", "env", "delete", "}", "]", "^", "!", "-", "--"))
+		".env", "/own/policy.json", "policy.json", "-x", "%", "a:b", "a,b", "@", "sh", "cat", "env", "delete", "helm", "un", "pub", "pip3", "install", "tool", "-fr", "-r", "-f", "docker", "image", "make", "a.b", "}", "]", "^", "!", "-", "--"))
 	plain := 0
 	some := rapid.Custom(func(t *rapid.T) []string {
 		words := rapid.SliceOfN(word, 1, 4).Draw(t, "words")

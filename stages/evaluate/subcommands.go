@@ -36,12 +36,9 @@ func (s *subcommands) addPatterns(texts []string) {
 	}
 }
 
-// mayHide reports whether a line of plain words may have an option before a word
-// that a pattern begins with.
+// mayHide reports whether a line of plain words, of which one is an option, may
+// have it before a word that a pattern begins with.
 func (s *subcommands) mayHide(line string) bool {
-	if !strings.Contains(line, " -") {
-		return false
-	}
 	program, rest, _ := strings.Cut(line, " ")
 	sub, _, _ := strings.Cut(rest, " ")
 	return s.inner[program] && (sub[0] == '-' || s.inner[line[:len(program)+1+len(sub)]])
@@ -82,7 +79,7 @@ func (l *commandLine) addHidden(s *subcommands, sh *shell) {
 
 // hasOption reports whether a word after the first begins with a dash.
 func (c *command) hasOption() bool {
-	return len(c.words) > 2 && slices.ContainsFunc(c.words[1:], func(w shellWord) bool {
+	return len(c.words) > 1 && slices.ContainsFunc(c.words[1:], func(w shellWord) bool {
 		return strings.HasPrefix(w.text, "-") || strings.HasPrefix(w.bare, "-")
 	})
 }
@@ -176,7 +173,7 @@ func takesValue(program, option string) bool {
 var valueOptions = sync.OnceValue(func() map[string][]string {
 	rows := map[string]string{
 		"git":     "-C -c --namespace --config-env",
-		"kubectl": "-n --namespace -s --server --context --cluster --user --kubeconfig --token --as --as-group --request-timeout",
+		"kubectl": "-n --namespace -s --server --context --cluster --user --kubeconfig --token --as --as-group --request-timeout -f --filename -o --output -l --selector",
 		"helm":    "-n --namespace --kube-context --kubeconfig --registry-config --repository-config",
 		"docker":  "-H --host -c --context --config -l --log-level",
 		"aws":     "--profile --region --output --query --endpoint-url --ca-bundle",

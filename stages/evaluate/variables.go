@@ -23,6 +23,20 @@ var loaders = strings.Fields("LD_ DYLD_ GIT_ SSH_ASKPASS PATH IFS ENV BASH_ENV S
 var harmlessLoaders = strings.Fields("GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL GIT_COMMITTER_DATE " +
 	"GIT_TERMINAL_PROMPT GIT_OPTIONAL_LOCKS GIT_LITERAL_PATHSPECS GIT_MERGE_AUTOEDIT DOCKER_BUILDKIT CGO_ENABLED CARGO_TERM_COLOR")
 
+// harmlessVariables change how a command prints and for what it builds, not what
+// runs nor which files it opens. People set them before a command every day.
+var harmlessVariables = setOf("CI NO_COLOR FORCE_COLOR CLICOLOR COLUMNS LANG LC_ALL TZ PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE RUST_BACKTRACE RUST_LOG " +
+	"CARGO_TERM_COLOR CGO_ENABLED GOOS GOARCH GIT_TERMINAL_PROMPT GIT_OPTIONAL_LOCKS DOCKER_BUILDKIT DEBIAN_FRONTEND TF_IN_AUTOMATION")
+
+// setsHarmless reports whether a command has no variables set before it but such,
+// so that an allow pattern need not name them.
+func (c *command) setsHarmless() bool {
+	return !slices.ContainsFunc(c.assignments, func(w shellWord) bool {
+		name, value, _ := strings.Cut(w.text, "=")
+		return !w.static || !harmlessVariables[name] || strings.ContainsAny(value, "/%$ \t\n")
+	})
+}
+
 // A variable is one that the line assigns.
 type variable struct {
 	name, value string

@@ -46,7 +46,7 @@ func (s scope) fields(words []*syntax.Word) []shellWord {
 	list := make([]shellWord, 0, len(words))
 	for _, w := range words {
 		// Most words are as they are written.
-		if text := w.Lit(); text != "" && !strings.ContainsAny(text, `\*?[~{`) && s.spend(len(text)) {
+		if text := w.Lit(); text != "" && (text == "[" || !strings.ContainsAny(text, `\*?[~{`)) && s.spend(len(text)) {
 			list = append(list, known(text))
 			continue
 		}

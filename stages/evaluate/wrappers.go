@@ -71,7 +71,10 @@ func special(word, line string) bool {
 	if specials[word] || strings.HasPrefix(word, "git-") || strings.HasPrefix(word, "python") {
 		return true
 	}
-	p := programs()[word]
+	if hasSynonyms(word, line) {
+		return true
+	}
+	p := programOf(word)
 	return p != nil && !p.idle(line)
 }
 
@@ -83,7 +86,14 @@ func (p *program) idle(line string) bool {
 			return false
 		}
 	}
-	if p.words != 0 || p.starts || p.ends && holdsAny(line, " exe", " x", " dlx") || p.hints != "" && strings.Contains(line, "=") {
+	files := p.words != 0
+	if p.words&wordsMaybe != 0 {
+		_, rest, _ := strings.Cut(line, " ")
+		if files = holdsFile(rest); p == anyProgram {
+			return !files
+		}
+	}
+	if files || p.starts || p.goals && strings.Count(line, " ") > 1 || p.ends && holdsAny(line, " exe", " x", " dlx") || p.hints != "" && strings.Contains(line, "=") {
 		return false
 	}
 	for from := 0; ; {
@@ -165,6 +175,7 @@ func (s scope) run(c command) {
 		s.doubt("a word that zsh takes for the path of a command")
 		s.run(command{words: append([]shellWord{known(c.words[0].text[1:])}, args...)})
 	}
+	s.otherSpellings(c)
 	if slices.Contains(setters, name) {
 		s.variablesOf(name, args)
 	}
@@ -441,8 +452,11 @@ func known(text string) shellWord { return shellWord{text, text, true} }
 // files notes the files that a well-known command reads and writes, and what it
 // runs by an argument.
 func (s scope) files(name string, args []shellWord) {
-	if p := programs()[name]; p != nil {
+	if p := programOf(name); p != nil {
 		s.arguments(name, p, args)
+	}
+	if programs()[name] == nil {
+		name = withoutVersion(name)
 	}
 	switch name {
 	case "sed", "gsed":
