@@ -74,6 +74,9 @@ func (d directory) head() (manifest, signature []byte, err error) {
 // text reads a file of at most limit bytes.
 func (d directory) text(name string, limit int64) ([]byte, error) {
 	info, err := d.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, structure(KindSignature, "%s is not there: name the directory that holds it, or the archive", name)
+	}
 	if err != nil {
 		return nil, structure(KindSignature, "%s cannot be read: %s", name, plainly(err))
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/release"
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/stages/evidence/checkpoint"
@@ -36,6 +37,9 @@ func verifyPackage(c *cli, stdout, stderr io.Writer) int {
 
 // packageReport verifies the package at path with the keys of --package-key.
 func (c *cli) packageReport(path string) (release.Report, error) {
+	if liesIn(c.PackageKey, path) {
+		return release.Report{}, errors.New("the key lies in the package, where it proves nothing; get it from its maker")
+	}
 	const maxKeys = 64 << 10 // bytes
 	text, err := readAtMost(c.PackageKey, nil, maxKeys)
 	if err != nil {
@@ -46,6 +50,20 @@ func (c *cli) packageReport(path string) (release.Report, error) {
 		return release.Report{}, errors.New("--package-key names no file of Ed25519 public keys in PEM, one or more, and nothing else")
 	}
 	return release.Verify(path, keys...), nil
+}
+
+// liesIn reports whether a file lies in a directory, wherever links lead.
+func liesIn(file, dir string) bool {
+	for _, path := range []*string{&file, &dir} {
+		if real, err := filepath.EvalSymlinks(*path); err == nil {
+			*path = real
+		}
+		if absolute, err := filepath.Abs(*path); err == nil {
+			*path = absolute
+		}
+	}
+	rel, err := filepath.Rel(dir, file)
+	return err == nil && filepath.IsLocal(rel) && rel != "."
 }
 
 // readyPackage verifies the package that was named.

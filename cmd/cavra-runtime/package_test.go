@@ -31,6 +31,13 @@ func TestVerifyPackage(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(tampered, releasetest.Wrapper), []byte("#!/bin/SH\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	linked, beside := filepath.Join(t.TempDir(), "linked"), dir+".pub"
+	if err := os.Symlink(dir, linked); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(beside, keys, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name string
 		args []string
@@ -44,7 +51,10 @@ func TestVerifyPackage(t *testing.T) {
 		{"a changed file", []string{"--verify-package", tampered, "--package-key", tamperedKey}, exitFailed, release.KindChanged, ""},
 		{"no package", []string{"--verify-package", dir + "x", "--package-key", key}, exitFailed, release.KindRead, ""},
 		{"no key file", []string{"--verify-package", dir, "--package-key", key + "x"}, exitFailed, "", "no such file"},
-		{"no key in the file", []string{"--verify-package", dir, "--package-key", filepath.Join(dir, releasetest.Wrapper)}, exitFailed, "", "no file of Ed25519 public keys"},
+		{"no key in the file", []string{"--verify-package", dir, "--package-key", filepath.Join(tampered, releasetest.Wrapper)}, exitFailed, "", "no file of Ed25519 public keys"},
+		{"the package's own key", []string{"--verify-package", dir, "--package-key", filepath.Join(dir, releasetest.Wrapper)}, exitFailed, "", "lies in the package"},
+		{"the package's own key, linked to", []string{"--verify-package", linked, "--package-key", filepath.Join(dir, releasetest.Wrapper)}, exitFailed, "", "lies in the package"},
+		{"a key beside a package of the same beginning", []string{"--verify-package", dir, "--package-key", beside}, exitOK, "", ""},
 		{"no key", []string{"--verify-package", dir}, exitUsage, "", "--package-key"},
 		{"a key alone", []string{"--package-key", key}, exitUsage, "", "goes with --verify-package"},
 		{"a package alone", []string{"--package", dir, "--package-key", key}, exitUsage, "", "goes with --readiness"},

@@ -224,6 +224,9 @@ func openToVerify(path string, open func(string) (*os.File, error)) (*verifyFile
 	if err == nil && info.IsDir() {
 		err = fmt.Errorf("%s is a directory: name an evidence log", path)
 	}
+	if err == nil && info.Mode()&os.ModeDevice != 0 { // which may never end
+		err = fmt.Errorf("%s is a device: name an evidence log, or - for what a pipe brings", path)
+	}
 	if err != nil {
 		f.Close()
 		return nil, err

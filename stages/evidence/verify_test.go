@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -238,6 +239,15 @@ func FuzzVerify(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestADeviceIsNoLog(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no /dev")
+	}
+	if _, err := VerifyFile("/dev/zero", VerifyOptions{}); err == nil || !strings.Contains(err.Error(), "is a device") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestVerifyReport(t *testing.T) {

@@ -365,6 +365,31 @@ func TestTheGuideIsTrue(t *testing.T) {
 			}
 		}
 	}
+
+	// What nobody signed is found, too.
+	i := slices.IndexFunc(blocks, func(b []string) bool { return strings.Contains(b[1], "echo nothing was added") })
+	if i < 0 {
+		t.Fatal("no block looks for what was added")
+	}
+	dir := filepath.Join(tree, "dist", release.Root(version))
+	for name, add := range map[string]func(path string) error{
+		"manifest-json": func(path string) error { return os.WriteFile(path, nil, 0o644) },
+		"bin/more":      func(path string) error { return os.WriteFile(path, nil, 0o644) },
+		"link":          func(path string) error { return os.Symlink("LICENSE", path) },
+	} {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := add(path); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), "bash", "-c", blocks[i][1])
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err == nil || strings.Contains(string(out), "nothing was added") {
+			t.Errorf("%s is not found:\n%s", name, out)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // commitAll makes a repository of dir, with one commit of a known time. It names the
