@@ -20,6 +20,10 @@ import (
 // licencesFile holds the licences of what the binaries are made of.
 const licencesFile = "THIRD_PARTY_LICENSES"
 
+// either are the modules that leave the choice of a licence, by their words, which a
+// list of all that is found in them does not tell.
+var either = map[string]string{"kernel.org/pub/linux/libs/security/libcap/psx": "BSD-3-Clause OR GPL-2.0-only"}
+
 // A thirdParty is a module in a binary.
 type thirdParty struct {
 	path, version string
@@ -64,6 +68,9 @@ func (b build) licences(ctx context.Context, binaries []built) (text []byte, ids
 		slices.Sort(m.ids)
 		if m.ids = slices.Compact(m.ids); len(m.ids) == 0 {
 			return nil, nil, fmt.Errorf("%s %s: no licence is found in %v; do without the module, or teach this program where its licence stands", m.path, m.version, files)
+		}
+		if choice := either[m.path]; choice != "" {
+			m.ids = []string{choice}
 		}
 		ids[purl(m.path, m.version)] = m.ids
 		fmt.Fprintf(&all, "\n==== %s %s (%s)\n%s", m.path, m.version, strings.Join(m.ids, ", "), held.Bytes())

@@ -104,10 +104,14 @@ func sbom(version string, at time.Time, binaries []built, licences map[string][]
 	return text.Bytes(), nil
 }
 
-// licensesOf are licences by their SPDX names, as a component has them.
+// licensesOf are licences by their SPDX names, or an expression of such, as a component
+// has them.
 func licensesOf(ids []string) *cyclonedx.Licenses {
 	var list cyclonedx.Licenses
 	for _, id := range ids {
+		if strings.Contains(id, " ") {
+			return &cyclonedx.Licenses{{Expression: id}}
+		}
 		list = append(list, cyclonedx.LicenseChoice{License: &cyclonedx.License{ID: id}})
 	}
 	return &list
