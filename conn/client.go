@@ -193,7 +193,7 @@ func (c *Client) failed(ctx context.Context, kind, cause error) error {
 	case ErrNoDaemon:
 		do = "start the runtime with --serve, or name the socket it serves"
 		if errors.Is(cause, fs.ErrPermission) {
-			do = "this user may not open the socket; ask as the user that the runtime runs as"
+			do = "this user may not open the socket; ask as the user that the runtime runs as, or join the socket's group and log in again"
 		}
 	case ErrTimeout:
 		do = "see whether the runtime is overloaded or stopped"

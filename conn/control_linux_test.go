@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/Huzefaaa2/cavra/go/cavra-runtime/conn/internal/asuser"
 )
 
 // Root looks after the daemons of other users, and believes what only that user
@@ -40,7 +38,7 @@ func TestRootBelievesWhoOwnsTheDirectory(t *testing.T) {
 			must(t, os.Chmod(dir, tc.mode))
 			must(t, os.Chown(dir, tc.owner, tc.owner))
 			path := filepath.Join(dir, "s")
-			l := listenAs(t, other, ControlPath(path))
+			l := asuser.Listen(t, other, ControlPath(path))
 			go func() {
 				if c, err := l.Accept(); err == nil {
 					io.WriteString(c, `{"ok":true}`+"\n")
@@ -55,28 +53,4 @@ func TestRootBelievesWhoOwnsTheDirectory(t *testing.T) {
 			}
 		})
 	}
-}
-
-// listenAs listens on a socket as another user: one thread becomes that user, and
-// ends with the goroutine.
-func listenAs(t *testing.T, uid int, path string) net.Listener {
-	t.Helper()
-	type result struct {
-		l   net.Listener
-		err error
-	}
-	done := make(chan result)
-	go func() {
-		runtime.LockOSThread()
-		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
-			done <- result{nil, errno}
-			return
-		}
-		l, err := net.Listen("unix", path)
-		done <- result{l, err}
-	}()
-	r := <-done
-	must(t, r.err)
-	t.Cleanup(func() { r.l.Close() })
-	return r.l
 }

@@ -105,6 +105,8 @@ func PrivateDirectory(dir, what string) error {
 		return fmt.Errorf("the %s's directory %s is a link, which could be turned elsewhere; name the directory itself", what, quote(dir))
 	case !fi.IsDir():
 		return fmt.Errorf("the %s's directory %s is not a directory; choose another path", what, quote(dir))
+	case !trusted(fi) && fi.Mode().Perm()&0o022 == 0:
+		return fmt.Errorf("the %s's directory %s belongs to another user, who may be the one to start this as; or choose a path in a directory of your own, such as that of "+DefaultSocket, what, quote(dir))
 	case !trusted(fi):
 		return fmt.Errorf("the %s's directory %s is open to other users (mode %04o): whoever can write there can put one of their own in place of this one; choose a path in a directory of your own, such as that of "+DefaultSocket,
 			what, quote(dir), fi.Mode().Perm())

@@ -299,7 +299,7 @@ func (r *run) mayAsk(x *session) *pipeline.BlockError {
 	case err != nil:
 		return errDenied.Reasonf("the system did not tell which user connects, so nothing is allowed; the runtime's log says more").Because(err)
 	case peersKnown && !slices.Contains(r.users, peer.UID):
-		return errDenied.Reasonf("user %d may not ask this runtime; ask as the user it runs as, or have this one allowed where it is configured", peer.UID)
+		return errDenied.Reasonf("user %d may not ask this runtime; have its id written under allowed_uids, or ask as a user who is let in", peer.UID)
 	case !peersKnown:
 		return nil
 	}

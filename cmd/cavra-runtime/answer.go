@@ -22,7 +22,7 @@ func (c *cli) expect(resp *enforcementv1.DecisionResponse, stderr io.Writer) int
 		return fail(stderr, "the decision is not the expected one", fmt.Errorf("%s was expected, and it is %s by %s: %s", expected, resp.Decision, resp.RuleID, resp.Reason))
 	}
 	if expected := c.ExpectRule; expected != "" && expected != resp.RuleID {
-		return fail(stderr, "the rule is not the expected one", fmt.Errorf("%s decided: %s", resp.RuleID, resp.Reason))
+		return fail(stderr, "the rule is not the expected one", fmt.Errorf("%s was expected, and it is %s: %s", expected, resp.RuleID, resp.Reason))
 	}
 	return exitOK
 }

@@ -153,10 +153,31 @@ func (d Daemon) awaitEnd(ctx context.Context, owner conn.Owner, t *target) error
 }
 
 // Restart stops the runtime, where one runs, and starts it anew. Where it cannot
-// be stopped nothing is started.
+// be stopped nothing is started, and where it could not be started by us nothing is
+// stopped.
 func (d Daemon) Restart(ctx context.Context, c Command) (Report, error) {
+	if err := d.withDefaults().mayRestart(ctx, c); err != nil {
+		r := d.withDefaults().report()
+		r.Message = err.Error()
+		return r, err
+	}
 	if r, err := d.Stop(ctx); err != nil {
 		return r, err
 	}
 	return d.Start(ctx, c)
+}
+
+// mayRestart finds what would keep a runtime from coming up again as it is, while
+// the old one still runs.
+func (d Daemon) mayRestart(ctx context.Context, c Command) error {
+	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
+	defer cancel()
+	if _, peer, _ := conn.AskControl(ctx, d.Socket, conn.CommandStatus); peer.PID != 0 && int(peer.UID) != os.Geteuid() {
+		return fmt.Errorf("process %d runs as user %d, and started from here it would run as user %d; restart it by the service manager, or as that user", peer.PID, peer.UID, os.Geteuid())
+	}
+	log, err := d.prepare(&c)
+	if err == nil {
+		_ = log.Close()
+	}
+	return err
 }
