@@ -340,7 +340,10 @@ func TestTheActionsOutputs(t *testing.T) {
 			if answered := got["rule_id"] != "runner.no_answer"; answered != strings.Contains(log, "\ncheckpoint\n") {
 				t.Errorf("the log holds no checkpoint, or one of nothing:\n%s", log)
 			}
-			if len(got) != 4 || got["decision"] != tt.want["decision"] || got["rule_id"] != tt.want["rule_id"] || got["evidence"] != evidenceDir {
+			if want := map[bool]string{true: "false", false: "true"}[tt.fails]; got["passed"] != want {
+				t.Errorf("passed is %q, want %s", got["passed"], want)
+			}
+			if len(got) != 5 || got["decision"] != tt.want["decision"] || got["rule_id"] != tt.want["rule_id"] || got["evidence"] != evidenceDir {
 				t.Errorf("the outputs are %q, want %q", got, tt.want)
 			}
 			if answered := got["rule_id"] != "runner.no_answer"; answered != regexp.MustCompile(`^dec_[0-9a-f]{12}$`).MatchString(got["decision_id"]) {
@@ -447,11 +450,11 @@ func TestHostileInputsAreNotRun(t *testing.T) {
 				if name == "evidence-dir" {
 					evidence = value
 				}
-				if len(got) != 4 || got["evidence"] != evidence || strings.ContainsAny(got["decision"]+got["rule_id"], "\n $") || got["rule_id"] == "mine" {
+				if len(got) != 5 || got["evidence"] != evidence || strings.ContainsAny(got["decision"]+got["rule_id"], "\n $") || got["rule_id"] == "mine" {
 					t.Errorf("the outputs are %q", got)
 				}
-				if code == 0 && got["decision"] != "allow" {
-					t.Errorf("it ends with %d on %q:\n%s", code, got["decision"], log)
+				if passed := got["passed"] == "true"; passed != (code == 0) || passed && got["decision"] != "allow" {
+					t.Errorf("it ends with %d on %q:\n%s", code, got, log)
 				}
 			})
 		}

@@ -254,7 +254,7 @@ func TestTheActionIsDocumented(t *testing.T) {
 			t.Errorf("%s is no input", m[1])
 		}
 	}
-	for _, name := range []string{"decision", "rule_id", "decision_id", "evidence"} {
+	for _, name := range []string{"passed", "decision", "rule_id", "decision_id", "evidence"} {
 		if out := a.Outputs[name]; out.Description == "" || out.Value != "${{ steps."+a.Runs.Steps[0].ID+".outputs."+name+" }}" {
 			t.Errorf("the output %s is %+v", name, out)
 		}

@@ -96,7 +96,7 @@ func TestCIRunnerFaults(t *testing.T) {
 		}, "is the program whole", false},
 		{"a key id without a key", func(j *runnerJob) {
 			j.env["CAVRA_RUNNER_AUTH_HMAC_KEY"], j.env["CAVRA_RUNNER_AUTH_KEY_ID"] = "", "runners-1"
-		}, "the daemon did not start", false},
+		}, "CAVRA_RUNNER_AUTH_HMAC_KEY did not reach this job", false},
 		{"a checkpoint key that is none", func(j *runnerJob) {
 			j.env["CAVRA_DAEMON_EVIDENCE_CHECKPOINT_KEY"] = j.secret()
 		}, "the daemon did not start", false},

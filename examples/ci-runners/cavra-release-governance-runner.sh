@@ -185,6 +185,9 @@ start() {
 		fail "there is a token, and nothing to check it with; set CAVRA_RUNNER_OIDC_ISSUER, CAVRA_RUNNER_OIDC_AUDIENCE and CAVRA_RUNNER_OIDC_JWKS_URL"
 	fi
 	proven=$token${CAVRA_RUNNER_AUTH_HMAC_KEY:+1}${CAVRA_RUNNER_OIDC_ISSUER:+1}
+	if [ -z "$proven" ] && [ -n "${CAVRA_RUNNER_AUTH_KEY_ID:-}" ]; then
+		fail "CAVRA_RUNNER_AUTH_HMAC_KEY did not reach this job, and CAVRA_RUNNER_AUTH_KEY_ID did; give the job that secret, which may be kept for protected branches"
+	fi
 	if [ -n "$proven" ]; then
 		printf '%s\n' 'stages:' '- decode' '- auth' '- evaluate: {require_proven_identity_for_release: true}' '- redact' '- evidence' >"$scratch/daemon.yaml"
 		options+=("--config=$scratch/daemon.yaml")
@@ -286,13 +289,14 @@ summary() {
 # outputs prints the outputs of a step of GitHub Actions. Nobody foresees what ends a
 # value, so that one with newlines stays one.
 outputs() {
-	local name text end=end-${scratch##*.}
+	local name text passed=true end=end-${scratch##*.}
+	[ -z "$problem" ] || passed=false
 	text=${answer:-'{"decision":"block","rule_id":"runner.no_answer"}'}
 	for name in decision rule_id decision_id; do
 		member "$name" "$text"
 		printf '%s<<%s\n%s\n%s\n' "$name" "$end" "$(plain "$value")" "$end"
 	done
-	printf 'evidence<<%s\n%s\n%s\n' "$end" "$evidence" "$end"
+	printf 'evidence<<%s\n%s\n%s\npassed<<%s\n%s\n%s\n' "$end" "$evidence" "$end" "$end" "$passed" "$end"
 }
 
 # finish runs whatever happens: it stops the daemon, completes the evidence, and
