@@ -1,6 +1,9 @@
 package evaluate
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // anyProgram is what is taken of a program that is not known.
 var anyProgram = &program{words: wordsMaybe}
@@ -36,7 +39,7 @@ func programOf(name string) *program {
 	if p := rows[name]; p != nil {
 		return p
 	}
-	if endsInDigit(name) {
+	if hasVersion(name) {
 		if p := rows[withoutVersion(name)]; p != nil {
 			return p
 		}
@@ -45,4 +48,37 @@ func programOf(name string) *program {
 		return nil
 	}
 	return anyProgram
+}
+
+// copied notes that all words are read but the last, which is written: unless it is
+// the output, or stands for another machine to this very program. To any other one
+// "s3://../b" may be a file of this machine.
+func (s scope) copied(name string, words []string) {
+	last := len(words) - 1
+	to := words[last]
+	elsewhere := to == "-"
+	switch name {
+	case "aws":
+		elsewhere = elsewhere || strings.HasPrefix(to, "s3://") && !slices.Contains(words, "get-object") && !slices.Contains(words, "invoke")
+	case "gcloud", "gsutil":
+		elsewhere = elsewhere || strings.HasPrefix(to, "gs://") || strings.HasPrefix(to, "s3://")
+	}
+	if elsewhere {
+		s.use(&program{words: wordsRead | wholeTrees}, words[:last])
+		return
+	}
+	s.use(&program{words: wordsPlaced | wholeTrees}, words)
+}
+
+// fileSign is what tells an aws that a value, at the beginning of a word or behind a
+// "=", is the name of a file.
+var fileSign = strings.NewReplacer("\nfile://", "\n", "\nfileb://", "\n", "=file://", "=", "=fileb://", "=")
+
+// withoutFileSign is the arguments of an aws with the names of files alone.
+func withoutFileSign(args []shellWord) []shellWord {
+	args = slices.Clone(args)
+	for i := range args {
+		args[i].text = fileSign.Replace("\n" + args[i].text)[1:]
+	}
+	return args
 }

@@ -118,7 +118,7 @@ func (l *commandLine) addRearranged(a *arrangements, sh *shell) {
 	if len(a.of) == 0 {
 		return
 	}
-	turns := 0
+	cost := 0
 	for _, list := range [][]command{sh.commands, sh.suspects} {
 		for i := range list {
 			c := &list[i]
@@ -126,16 +126,16 @@ func (l *commandLine) addRearranged(a *arrangements, sh *shell) {
 			if byOption == nil || !c.hasOption() {
 				continue
 			}
-			tried := map[*arrangement]bool{}
+			line, tried := texts(c.words), map[*arrangement]bool{}
 			for _, option := range optionsOf(c.words) {
 				for _, arranged := range byOption[option] {
 					if tried[arranged] {
 						continue
 					}
 					tried[arranged] = true
-					as := texts(c.words) // which is looked at anyway
+					as := line // which is looked at anyway
 					for nth, more := 0, true; more; nth++ {
-						if turns += len(c.words); turns > mostArranged {
+						if cost += len(line) + 32*len(c.words); cost > mostArranged {
 							sh.limit("more options than are looked through")
 							return
 						}
@@ -153,8 +153,9 @@ func (l *commandLine) addRearranged(a *arrangements, sh *shell) {
 	}
 }
 
-// mostArranged bounds how many words are looked at for all arrangements of a line.
-const mostArranged = 1 << 15
+// mostArranged bounds what all arrangements of a line cost: the bytes that are looked
+// at, and for each word as much as 32 of them.
+const mostArranged = 1 << 20
 
 // optionsOf is every option that the words of a command may hold, each letter and
 // each long name, in all its spellings.
@@ -334,7 +335,8 @@ func sameOptions(program, name string) []string {
 	return list
 }
 
-// optionSynonyms are options that are the same to a program.
+// optionSynonyms are options that are the same to a program. One stands alone where
+// it is but cut short.
 var optionSynonyms = sync.OnceValue(func() map[string][][]string {
 	rows := map[string]string{
 		"rm":        "-r=-R=--recursive -f=--force",
@@ -342,7 +344,7 @@ var optionSynonyms = sync.OnceValue(func() map[string][][]string {
 		"chown":     "-R=--recursive",
 		"cp":        "-r=-R=--recursive -f=--force",
 		"grep":      "-r=-R=--recursive=--dereference-recursive -f=--file",
-		"git":       "-f=--force -n=--no-verify -d=--delete -D -M -a=--all -x -q=--quiet -c --hard --mirror --amend --output --ext-diff --textconv",
+		"git":       "-f=--force -n=--no-verify -d=--delete -a=--all -q=--quiet --hard --mirror --amend --output --ext-diff --textconv",
 		"curl":      "-X=--request -T=--upload-file -d=--data -o=--output -F=--form -K=--config -k=--insecure -u=--user -H=--header -L=--location -x=--proxy",
 		"wget":      "-O=--output-document -i=--input-file -e=--execute",
 		"gh":        "-X=--method -f=--raw-field -F=--field -R=--repo -H=--header",
@@ -350,7 +352,7 @@ var optionSynonyms = sync.OnceValue(func() map[string][][]string {
 		"pip":       "-r=--requirement -i=--index-url -e=--editable -U=--upgrade -c=--constraint -t=--target -y=--yes",
 		"kubectl":   "-n=--namespace -f=--filename -A=--all-namespaces -l=--selector -k=--kustomize -s=--server -o=--output -R=--recursive -i=--stdin -t=--tty -c=--container",
 		"helm":      "-n=--namespace -f=--values -d=--destination",
-		"docker":    "-v=--volume -e=--env -p=--publish -f=--force=--file -H=--host -c=--context -u=--user -i=--interactive -t=--tty=--tag -d=--detach -a=--all",
+		"docker":    "-v=--volume=--volumes -e=--env -p=--publish -f=--force=--file -H=--host -c=--context -u=--user -i=--interactive -t=--tty=--tag -d=--detach -a=--all",
 		"az":        "-n=--name -g=--resource-group -y=--yes -o=--output",
 		"gcloud":    "-q=--quiet",
 		"psql":      "-c=--command -f=--file -o=--output -h=--host -d=--dbname -U=--username",
@@ -362,7 +364,7 @@ var optionSynonyms = sync.OnceValue(func() map[string][][]string {
 		"apt":       "-y=--yes=--assume-yes",
 		"cargo":     "-p=--package -j=--jobs",
 		"sudo":      "-u=--user -i=--login -s=--shell",
-		"pytest":    "-p -c=--config-file -o=--override-ini",
+		"pytest":    "-c=--config-file -o=--override-ini",
 		"systemctl": "-f=--force -H=--host",
 	}
 	options := map[string][][]string{}
@@ -380,7 +382,7 @@ var optionSynonyms = sync.OnceValue(func() map[string][][]string {
 var valueLetters = sync.OnceValue(func() map[string]string {
 	return map[string]string{
 		"git": "mFCcStoLGO", "curl": "XdHoTFuAbceEmwxKtyYzCDhPQrU", "gh": "XfFRHqtTBbal", "kubectl": "nflocsvk", "helm": "nfd",
-		"docker": "efvpuwhlmtcHa", "tar": "fCTXIFbgKNV", "pip": "rcietdw", "psql": "cfohdULpvRFPT", "grep": "efABCmdD", "sed": "efl", "rsync": "efMTB",
+		"docker": "epuwhmcH", "tar": "fCTXIFbgKNV", "pip": "rcietdw", "psql": "cfohdULpvRFPT", "grep": "efABCmdD", "sed": "efl", "rsync": "efMTB",
 		"make": "CfjIloW", "npm": "w", "sort": "okSTt", "wget": "OioePUtTwQa", "az": "ngo", "ssh": "BbcDEeFIiJLlmOopQRSWw", "pytest": "pckmonW", "apt-get": "otc",
 	}
 })

@@ -16,7 +16,7 @@ import (
 func TestOptionsAreFoundHoweverTheyAreSpelt(t *testing.T) {
 	s := withPolicy(t, `{"commands":{
 		"block": ["rm -rf *", "git push -f*", "git push *--force*", "git push *--delete*", "git reset --hard*", "git clean -f*", "git commit *--no-verify*", "git branch -D*", "curl *-X DELETE*",
-			"gh api *--method PATCH*", "npm install -g*", "kubectl --context prod*", "kubectl get *-n prod*", "docker run *--privileged*", "terraform plan -destroy*",
+			"gh api *--method PATCH*", "npm install -g*", "kubectl --context prod*", "kubectl get *-n prod*", "docker run *--privileged*", "docker rm -f*", "docker system prune *-a*", "docker compose down -v*", "terraform plan -destroy*",
 			"helm *--kube-context=prod*", "find * -delete*", "curl -XPUT*", "tool -long -x y*", "chmod -R 777 *"],
 		"allow": ["rm *", "git *", "curl *", "gh *", "npm *", "kubectl *", "docker *", "terraform *", "helm *", "tool *", "sudo *", "chmod *", "sort *"]}}`, pipeline.Env{})
 	for line, want := range map[string]string{
@@ -79,6 +79,10 @@ func TestOptionsAreFoundHoweverTheyAreSpelt(t *testing.T) {
 		"kubectl get pods -nprod":                       "block",
 		"kubectl -nprod get pods":                       "block",
 		"docker run -it --privileged x":                 "block",
+		"docker rm -vf x":                               "block",
+		"docker system prune -fa":                       "block",
+		"docker compose -f x down --volumes":            "block",
+		"docker rm -v x":                                "allow",
 		"docker container run --privileged x":           "block",
 		"terraform plan --destroy":                      "block",
 		"terraform plan -no-color --destroy":            "block",

@@ -29,17 +29,10 @@ func (s *Stage) judgeCommand(p *policy, req *enforcementv1.EvaluateRequest) (pip
 	if strings.TrimSpace(req.Target) == "" {
 		return pipeline.Decision{}, errNoCommand
 	}
-	line := readLine(req.Target)
-	if line.plain {
-		if !strings.Contains(req.Target, " -") || !p.subcommands.mayHide(req.Target) && !p.arrangements.mayRearrange(req.Target) {
-			return s.judgePlain(p, req), nil
-		}
-		line.add("", req.Target)
+	line, sh := p.readCommand(req.Target)
+	if sh == nil {
+		return s.judgePlain(p, req), nil
 	}
-	sh := (&shell{left: mostResolved, traced: p.rec != nil}).read(req.Target)
-	line.addHidden(&p.subcommands, sh)
-	line.addRearranged(&p.arrangements, sh)
-	line.addCommands(sh)
 	if p.rec != nil {
 		p.rec.line(p, line.readings, sh)
 	}
@@ -119,6 +112,23 @@ func (s *Stage) judgeCommand(p *policy, req *enforcementv1.EvaluateRequest) (pip
 		return commandAllow.because(fmt.Sprintf("each of the %d commands in it matches a pattern in commands.allow", len(sh.commands))), nil
 	}
 	return commandAllow.because("the command matches " + quote(p.allowCommand.patterns.texts[allowed]) + " in commands.allow"), nil
+}
+
+// readCommand reads a line as all the texts that it may amount to under a policy.
+// There is no shell where it is nothing but its text.
+func (p *policy) readCommand(text string) (commandLine, *shell) {
+	line := readLine(text)
+	if line.plain {
+		if !strings.Contains(text, " -") || !p.subcommands.mayHide(text) && !p.arrangements.mayRearrange(text) {
+			return line, nil
+		}
+		line.add("", text)
+	}
+	sh := (&shell{left: mostResolved, traced: p.rec != nil}).read(text)
+	line.addHidden(&p.subcommands, sh)
+	line.addRearranged(&p.arrangements, sh)
+	line.addCommands(sh)
+	return line, sh
 }
 
 // judgePlain judges a line that is one command of plain words.

@@ -72,7 +72,9 @@ func (s scope) spellOut(args []shellWord) {
 	case "push": // a sign before a branch says what an option says as well
 		for i := sub + 1; i < len(full); i++ {
 			if option := map[byte]string{'+': "--force", ':': "--delete"}[(full[i].text + " ")[0]]; option != "" {
-				s.respelt(slices.Concat(full[:sub+1], []shellWord{known(option)}, full[sub+1:i], []shellWord{known(full[i].text[1:])}, full[i+1:]))
+				if !s.respelt(slices.Concat(full[:sub+1], []shellWord{known(option)}, full[sub+1:i], []shellWord{known(full[i].text[1:])}, full[i+1:])) {
+					break
+				}
 			}
 		}
 	case "branch": // to delete by force is an option, too

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
 )
 
@@ -21,6 +23,12 @@ func TestWhatIsTooMuchIsDecidedAndNotAllowed(t *testing.T) {
 	stars, _ := json.Marshal(strings.Repeat("a*", 10_000) + "b")
 	ofStars := withPolicy(t, fmt.Sprintf(`{"commands":{"allow":["x",%s]},"filesystem":{"block_read":[%s]}}`, stars, stars), pipeline.Env{})
 	large := withManyPatterns(t, 100_000)
+	options := []string{}
+	for i := range 10_000 {
+		options = append(options, fmt.Sprintf("tool -%c --opt-%d*", 'a'+i%26, i))
+	}
+	list, _ := json.Marshal(options)
+	ofOptions := withPolicy(t, fmt.Sprintf(`{"commands":{"block":["git push -x*","kubectl x -x*"],"require_approval":%s,"allow":["*"]}}`, list), pipeline.Env{})
 	nested := func(open, close string, n int) string {
 		return "echo " + strings.Repeat(open, n) + "a" + strings.Repeat(close, n)
 	}
@@ -44,6 +52,12 @@ func TestWhatIsTooMuchIsDecidedAndNotAllowed(t *testing.T) {
 		"a script of sed":            {everything, "sed '" + strings.Repeat("s/a/b/;", 9000) + "e id' x"},
 		"a pattern of 10,000 stars":  {ofStars, strings.Repeat("a", 1<<20)},
 		"stars beside a script":      {ofStars, strings.Repeat("a", 30_000) + "; " + strings.Repeat("a", 30_000)},
+		"a word of many options":     {ofOptions, "tool -" + strings.Repeat("abcdefghijklmnopqrstuvwxyz", 2000)},
+		"options again and again":    {ofOptions, "tool" + strings.Repeat(" -a --opt-26 v", 4000)},
+		"pushes by force":            {ofOptions, "git push" + strings.Repeat(" +x", 20_000)},
+		"kinds with names":           {ofOptions, "kubectl get" + strings.Repeat(" a,b/c", 5000)},
+		"kinds among options":        {ofOptions, "kubectl get po,secret" + strings.Repeat(" -o x", 10_000)},
+		"goals":                      {ofOptions, "make" + strings.Repeat(" a", 50_000)},
 		"100,000 patterns":           {large, strings.Repeat("tool-0 ", 1<<20/7)},
 		"100,000 patterns, a script": {large, strings.Repeat("rm -r a; ", 200)},
 	} {
@@ -95,6 +109,59 @@ func FuzzACleanedPath(f *testing.F) {
 			if !slices.Contains(written, form) {
 				t.Fatalf("%q in %q has no form %q, which %q has; its forms are %q", target, cwd, form, clean, written)
 			}
+		}
+	})
+}
+
+// FuzzOtherSpellings: whatever a pattern and a line are, the line is read in bounded
+// ways, what the pattern says in full is blocked, and to look for other spellings of
+// it makes no answer weaker.
+func FuzzOtherSpellings(f *testing.F) {
+	for _, pattern := range []string{"rm -rf *", "curl *-X DELETE*", "x state push*", "kubectl delete ns*", "make deploy*", "git push *--force*", "-", "x -", "x --", "x -=*", "* -f", "rm -*", "x  -é *--*"} {
+		for _, line := range []string{"rm -fr x", "curl -sXDELETE --data=a u", "x -o a state -q push -", "kubectl get po/a,ns/b -n", "make a -- deploy", "git push +x :y -f", "x -\xff - -- --- '' =", "npm -s pub; tar xPf -é", "gcloud beta"} {
+			f.Add(pattern, line)
+		}
+	}
+	const mostReadings, mostText = 1 << 16, 16 << 20
+	s := newStage(f, Options{}, pipeline.Env{})
+	f.Fuzz(func(t *testing.T, pattern, line string) {
+		text, err := json.Marshal(map[string]any{"metadata": map[string]string{"id": "x"}, "commands": map[string][]string{"block": {pattern}, "allow": {"*"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := parsePolicy("fuzz.json", text, hclog.NewNullLogger())
+		if err != nil || strings.TrimSpace(line) == "" {
+			return
+		}
+		judge := func(p *policy, line string) string {
+			d, err := s.judge(p, &request{ActionType: "execute_command", Target: line}, nil)
+			if err != nil {
+				return "block"
+			}
+			return d.Decision
+		}
+		read, _ := p.readCommand(line)
+		size := 0
+		for _, r := range read.readings {
+			size += len(r.text)
+		}
+		if len(read.readings) > mostReadings || size > mostText {
+			t.Errorf("%d readings of %d bytes of %.200q", len(read.readings), size, line)
+		}
+		found := judge(p, line)
+		if p.blockCommand.match(line) >= 0 && found != "block" {
+			t.Errorf("%q is %s, though %q matches it", line, found, pattern)
+		}
+		for _, literal := range []string{strings.ReplaceAll(pattern, "*", ""), strings.ReplaceAll(pattern, "*", " x ")} {
+			if d := judge(p, literal); d != "block" && p.blockCommand.match(literal) >= 0 {
+				t.Errorf("%q is %s, though it is what %q says", literal, d, pattern)
+			}
+		}
+		asText := *p
+		asText.subcommands, asText.arrangements = subcommands{}, arrangements{}
+		rank := map[string]int{"allow": 0, "require_approval": 1, "block": 2}
+		if d := judge(&asText, line); rank[d] > rank[found] {
+			t.Errorf("%q is %s, and %s where no other spelling of %q is looked for", line, found, d, pattern)
 		}
 	})
 }

@@ -32,7 +32,7 @@ type program struct {
 	plus bool
 	// starts says that it runs what some of its words say, which ones is not known.
 	starts bool
-	copies string // subcommands with which all words are read but the last, which is written
+	copies string // words with which all others are read but the last, which is written
 	// goals says that each word is something to do by itself, as if it stood alone.
 	goals bool
 	// scripts says that what it reads from its input is looked at for the hints.
@@ -137,7 +137,8 @@ var programs = sync.OnceValue(func() map[string]*program {
 			writes: "--output-dir -d --destination --untardir", subs: "plugin_install plugin_update",
 		},
 		"docker": {
-			words: wordsRead | wholeTrees, starts: true, reads: "-v --volume --mount --env-file -f --file --secret --build-context", refuse: "--privileged --cap-add --device --security-opt --pid --userns --volumes-from",
+			words: wordsRead | wholeTrees, starts: true, reads: "-v --volume --mount --env-file -f --file --secret --build-context", refuse: "--privileged --cap-add --device --security-opt --pid --userns",
+			hints:  "--volumes-from", // --volumes is not that one cut short
 			copies: "cp export import",
 			writes: "-o --output --cidfile --iidfile --metadata-file --cache-to",
 		},
@@ -151,7 +152,7 @@ var programs = sync.OnceValue(func() map[string]*program {
 		},
 		"ruff":                   {words: wordsRead, reads: "--config", writes: "-o --output-file --cache-dir"},
 		"json.tool":              {words: wordsPlaced},
-		"zipfile":                {words: wordsRead},
+		"zipfile":                {words: wordsRead | wholeTrees, writes: "-c --create", copies: "-e --extract"},
 		"openssl":                {single: true, words: wordsRead, refuse: "-config -engine -provider-path -provider", reads: "-in -key -inkey -cert -CAfile -kfile -pass -passin", writes: "-out -keyout -writerand"},
 		"gpg":                    {words: wordsRead, writes: "-o --output", runs: "--agent-program --dirmngr-program --photo-viewer --keyserver-options"},
 		"sqlite3":                {words: wordsRead, hints: ".shell .system .load", refuse: "-cmd -init"},
@@ -242,6 +243,9 @@ func (s scope) arguments(name string, p *program, args []shellWord) {
 		args = slices.Clone(args)
 		args[0].text = "-" + args[0].text // its first word holds options
 	}
+	if name == "aws" {
+		args = withoutFileSign(args)
+	}
 	first := p.words&afterProgram != 0
 	var words []string
 	for i, a := range args {
@@ -267,8 +271,8 @@ func (s scope) arguments(name string, p *program, args []shellWord) {
 	if p.scripts && s.input != nil && p.hinted(s.input.script) {
 		s.doubt("an input of " + quote(name) + " that can make it run something else")
 	}
-	if p.copies != "" && slices.ContainsFunc(words, func(w string) bool { return slices.Contains(strings.Fields(p.copies), w) }) {
-		s.use(&program{words: wordsPlaced | wholeTrees}, words)
+	if copies := strings.Fields(p.copies); len(words) > 0 && slices.ContainsFunc(args, func(a shellWord) bool { return slices.Contains(copies, a.text) }) {
+		s.copied(name, words)
 	}
 	if first && len(words) > 0 {
 		words = words[1:]
@@ -398,11 +402,6 @@ func filesIn(value string) []string {
 	if magic, rest, ok := strings.Cut(value, ")"); ok && strings.HasPrefix(magic, ":(") { // of git
 		value = rest
 	}
-	for _, scheme := range [...]string{"file://", "fileb://"} { // of aws
-		if _, name, ok := strings.Cut(value, scheme); ok {
-			value = name
-		}
-	}
 	files := []string{strings.TrimLeft(value, "@<")}
 	for {
 		i := strings.IndexAny(value, "=@:,<;#\"{}")
@@ -429,9 +428,6 @@ func (s scope) use(p *program, words []string) {
 		read = words[:len(words)-1]
 		if p.words&wordsWritten == 0 {
 			written = nil
-		}
-		if strings.Contains(last, "://") {
-			break // on another machine
 		}
 		written = append(slices.Clone(written), last)
 		for _, name := range read {

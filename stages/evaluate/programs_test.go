@@ -178,12 +178,16 @@ var filesOfAnyProgram = []string{
 	`psql -f .env`, `psql -c '\! rm -rf x'`, `psql -c '\copy t from .env'`, `psql -c '\i x'`, `psql -c 'select 1 \g x'`, `psql -o main.tf`, `psql "sslkey=.env"`,
 	"psql <<'E'\n\\! rm x\nE", `echo '\! rm x' | psql`, `psql -c "copy t to program 'evil'"`, `mysql -e 'source x'`, `mysql -e '\! evil'`, `mysql --tee=main.tf`,
 	`openssl dgst .env`, `openssl enc -config x`, `openssl req -engine x`, `python3 -m zipfile -c x.zip .env`, `git update-index --add .env`, `git fmt-merge-msg -F .env`,
+	`python3 -m zipfile -e a.zip ci`, `python3 -m tarfile -c main.tf x`, `python3 -m tarfile -c x.tar secrets`, `cp x a://../main.tf`, `mv x a://../ci/x`, `rsync x a://../main.tf`,
+	`cat file://../secrets/a`, `cat secrets/file://../a`, `aws s3 cp s3://b/x a://../main.tf`, `aws s3 cp s3://b/x gs://../main.tf`,
+	`aws s3api get-object --bucket b --key k s3://../main.tf`, `python3 -m tarfile -e a.tar s3://../ci`, `docker cp c:/x s3://../main.tf`, `aws s3 cp s3://b/x ../w/main.tf`, `aws x --cli-input-json=file://.env`,
 	`tar cf x -g main.tf y`, `apt-get -o APT::Update::Pre-Invoke::=id update`,
 }
 
 // Words that look alike and are no files, or are not read.
 var noFilesOfAnyProgram = []string{
 	`aws s3 ls s3://b/prefix/`, `aws s3 cp build/app.zip s3://b/app.zip`, `aws s3 cp main.tf s3://b/`, `aws s3 cp s3://b/app.zip build/`, `aws ec2 describe-instances --region eu-west-1`,
+	`aws cloudformation validate-template --template-body file://t.yaml`, `aws x --a=fileb://t.zip`, `docker compose down --volumes`, `python3 -m zipfile -l ci`, `aws s3 cp s3://b/ci -`,
 	`az group list -o table`, `gcloud run services list --region x`, `mycat README.md`, `mycat "see a/.env"`, `mycat 'text with .env'`, `mycat .env.example`, `mycat v1.2.3 https://a/b`,
 	`echo .env`, `echo .env >> .gitignore`, `ls -la .env`, `stat .env`, `test -f .env && echo yes`, `which a.b`, `terraform state show aws_instance.a`, `terraform show plan.bin`,
 	`helm template chart/`, `helm list -A`, `kubectl cp pod:/x out`, `kubectl get pods -n x`, `docker run --rm -v ./src:/src img`, `pip list`, `pip install requests==2.31`,

@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -11,7 +12,8 @@ import (
 // what is blocked. None of them allows anything.
 
 // synonyms are such commands, a group in a line. A row is put in where people block
-// one spelling and allow the program by name and a star.
+// one spelling and allow the program by name and a star. A command of npm stands
+// alone where it is but cut short.
 var synonyms = sync.OnceValue(func() map[string][]*synonym {
 	groups := map[string][]*synonym{}
 	for line := range strings.Lines(`
@@ -109,38 +111,57 @@ var synonyms = sync.OnceValue(func() map[string][]*synonym {
 	return groups
 })
 
-// resources are the kinds of things that a kubectl knows by several names.
+// resourceNames are the kinds of things that a kubectl knows by several names.
+const resourceNames = "namespace=namespaces=ns pod=pods=po secret=secrets deployment=deployments=deploy service=services=svc configmap=configmaps=cm node=nodes=no " +
+	"statefulset=statefulsets=sts daemonset=daemonsets=ds serviceaccount=serviceaccounts=sa ingress=ingresses=ing persistentvolume=persistentvolumes=pv " +
+	"persistentvolumeclaim=persistentvolumeclaims=pvc job=jobs cronjob=cronjobs=cj customresourcedefinition=customresourcedefinitions=crd=crds replicaset=replicasets=rs"
+
+// isResource holds each of the names.
+var isResource = setOf(strings.ReplaceAll(resourceNames, "=", " "))
+
+// resources are the commands on these kinds.
 func resources() string {
 	var lines strings.Builder
 	for verb := range strings.FieldsSeq("get delete describe edit patch scale create") {
-		for kind := range strings.FieldsSeq("namespace=namespaces=ns pod=pods=po secret=secrets deployment=deployments=deploy service=services=svc configmap=configmaps=cm node=nodes=no " +
-			"statefulset=statefulsets=sts daemonset=daemonsets=ds serviceaccount=serviceaccounts=sa ingress=ingresses=ing persistentvolume=persistentvolumes=pv " +
-			"persistentvolumeclaim=persistentvolumeclaims=pvc job=jobs cronjob=cronjobs=cj customresourcedefinition=customresourcedefinitions=crd=crds replicaset=replicasets=rs") {
+		for kind := range strings.FieldsSeq(resourceNames) {
 			lines.WriteString("kubectl " + verb + " " + strings.ReplaceAll(kind, "=", " = kubectl "+verb+" ") + "\n")
 		}
 	}
 	return lines.String()
 }
 
-// kinds is a command of kubectl with one kind of things where it names several, as
-// in "get pods,secrets", or one with its name, as in "delete ns/x".
-func kinds(words []shellWord) (list [][]shellWord) {
-	for i, w := range words {
-		if i < 2 || w.text == "--" || !strings.ContainsAny(w.text, ",/") || strings.ContainsAny(w.text, "=:") || w.text[0] == '-' || takesValue("kubectl", words[i-1].text) {
-			continue
-		}
-		for kind := range strings.SplitSeq(w.text, ",") {
-			kind, name, _ := strings.Cut(kind, "/")
-			other := slices.Concat(words[:i], []shellWord{known(kind)}, words[i+1:])
-			if name != "" {
-				other = slices.Insert(other, i+1, known(name))
+// kinds is a command of kubectl with one kind of things, by its name alone, where it
+// names several, as in "get pods,secrets" and "delete pod/a ns/x", or one with more,
+// as in "get secrets.v1".
+func kinds(words []shellWord) iter.Seq[[]shellWord] {
+	return func(yield func([]shellWord) bool) {
+		var before []shellWord // but what names a thing with its kind
+		for i, w := range words {
+			if i < 2 || w.text == "--" || !strings.ContainsAny(w.text, ",/.") || strings.ContainsAny(w.text, "=:") || w.text[0] == '-' || takesValue("kubectl", words[i-1].text) {
+				before = append(before, w)
+				continue
 			}
-			if list = append(list, other); len(list) == mostSuspected {
-				return list
+			for kind := range strings.SplitSeq(w.text, ",") {
+				kind, name, _ := strings.Cut(kind, "/")
+				if short, _, _ := strings.Cut(kind, "."); isResource[short] {
+					kind = short // without its version and group
+				}
+				if kind == w.text {
+					continue
+				}
+				one := []shellWord{known(kind)}
+				if name != "" {
+					one = append(one, known(name))
+				}
+				if !yield(slices.Concat(before, one, words[i+1:])) {
+					return
+				}
+			}
+			if !strings.Contains(w.text, "/") {
+				before = append(before, w)
 			}
 		}
 	}
-	return list
 }
 
 // A synonym is a group of commands that are the same.
@@ -155,8 +176,11 @@ const leastCutShort = 2
 // hasSynonyms reports whether a line of plain words, which begins with program, may
 // be spelled otherwise.
 func hasSynonyms(program, line string) bool {
-	if endsInDigit(program) {
-		return true // a version
+	if hasVersion(program) {
+		return true
+	}
+	if program == "gcloud" {
+		return holdsAny(line, " alpha", " beta")
 	}
 	if !beginnings()[program] || len(line) == len(program) {
 		return false
@@ -166,8 +190,10 @@ func hasSynonyms(program, line string) bool {
 	return word[0] == '-' || beginnings()[line[:len(program)+1]] || beginnings()[line[:len(program)+1+len(word)]]
 }
 
-func endsInDigit(name string) bool {
-	return name != "" && name[len(name)-1]-'0' <= 9
+// hasVersion reports whether a name ends in a version: pip3.11, or npm@latest, as
+// an npx takes it.
+func hasVersion(name string) bool {
+	return name != "" && (name[len(name)-1]-'0' <= 9 || strings.LastIndexByte(name, '@') > 0)
 }
 
 // beginnings are the programs of all spellings, each with its first word, too, and
@@ -203,7 +229,15 @@ func (s scope) otherSpellings(c command) {
 	}
 	words, name := c.words, c.words[0].base()
 	p := programs()[name]
-	if !endsInDigit(name) && !beginnings()[name] && (p == nil || !p.goals) && !strings.HasPrefix(words[1].text, "+") && !dashesFirst[name] {
+	if p == programs()["tar"] && !strings.HasPrefix(words[1].text, "-") { // the letters of its first word are options
+		var options []shellWord
+		for _, letter := range words[1].text {
+			options = append(options, known("-"+string(letter)))
+		}
+		s.respelt(slices.Concat(words[:1], options, words[2:]))
+		return
+	}
+	if !hasVersion(name) && !beginnings()[name] && (p == nil || !p.goals) && !strings.HasPrefix(words[1].text, "+") && !dashesFirst[name] {
 		return
 	}
 	if name != words[0].text {
@@ -226,36 +260,52 @@ func (s scope) otherSpellings(c command) {
 	if p != nil && p.goals {
 		s.eachGoal(words)
 	}
-	all := [][]shellWord{words}
-	if words[0].text == "kubectl" {
-		for _, other := range kinds(words) {
-			s.respelt(other)
-			all = append(all, other)
-		}
-	}
-	for _, words := range all {
-		for _, same := range synonyms()[words[0].text] {
-			if found := same.in(words); found != nil {
-				for _, spelling := range same.spellings {
-					s.respelt(same.instead(spelling, words, found))
-				}
+	if s.inAllWords(words) && words[0].text == "kubectl" {
+		for other := range kinds(words) {
+			if !s.respelt(other) || !s.inAllWords(other) {
+				return
 			}
 		}
 	}
 }
 
-// respelt adds another spelling of a command.
-func (s scope) respelt(words []shellWord) {
+// inAllWords adds the commands that are the same but for the words that name them.
+// It reports whether there was room for all.
+func (s scope) inAllWords(words []shellWord) bool {
+	groups := synonyms()[words[0].text]
+	if len(groups) == 0 {
+		return true
+	}
+	held := make(map[string]bool, len(words))
 	for _, w := range words {
-		if !s.spend(len(w.text)) {
-			return
+		held[w.text] = true
+	}
+	for _, same := range groups {
+		if found := same.in(words, held); found != nil {
+			for _, spelling := range same.spellings {
+				if !s.respelt(instead(spelling, words, found)) {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// respelt adds another spelling of a command, and reports whether there was room
+// for it: where there is none the line is not allowed.
+func (s scope) respelt(words []shellWord) bool {
+	for _, w := range words {
+		if !s.spend(len(w.text) + 1) {
+			return false
 		}
 	}
 	s.suspects = append(s.suspects, command{words: words, respelt: true})
+	return true
 }
 
 // instead is a command with a spelling in place of the one that was found in it.
-func (g *synonym) instead(spelling []string, words []shellWord, found []int) []shellWord {
+func instead(spelling []string, words []shellWord, found []int) []shellWord {
 	other := make([]shellWord, 0, len(spelling)+len(words))
 	for _, w := range spelling {
 		other = append(other, known(w))
@@ -271,9 +321,11 @@ func (g *synonym) instead(spelling []string, words []shellWord, found []int) []s
 // dashesFirst are programs that take a "--" before a subcommand.
 var dashesFirst = setOf("npm pnpm pip aws az gcloud")
 
-// withoutVersion is the name of a program without a version at its end: pip3.11 is
-// pip.
+// withoutVersion is the name of a program without the version at its end.
 func withoutVersion(name string) string {
+	if i := strings.LastIndexByte(name, '@'); i > 0 {
+		return name[:i]
+	}
 	bare := strings.TrimRight(name, "0123456789.")
 	if bare = strings.TrimSuffix(bare, "-"); bare == "" {
 		return name
@@ -299,10 +351,13 @@ func (s scope) eachGoal(words []shellWord) {
 	}
 }
 
-// in finds one of the spellings among the words of a command, over the options
-// that stand between, and returns where its words stand, or nil.
-func (g *synonym) in(words []shellWord) []int {
+// in finds one of the spellings among the words of a command, which are held, over
+// the options that stand between, and returns where its words stand, or nil.
+func (g *synonym) in(words []shellWord, held map[string]bool) []int {
 	for _, spelling := range g.spellings {
+		if slices.ContainsFunc(spelling, func(word string) bool { return !held[word] }) {
+			continue
+		}
 		if found := find(spelling, words, false); found != nil {
 			return found
 		}
@@ -319,10 +374,13 @@ func (g *synonym) in(words []shellWord) []int {
 }
 
 // exactly reports whether the words are those of some spelling, in full: then
-// they are not another one cut short.
+// they are not another one cut short. What follows an option may be its value.
 func exactly(words []shellWord) bool {
 	return slices.ContainsFunc(synonyms()[words[0].text], func(g *synonym) bool {
-		return slices.ContainsFunc(g.spellings, func(spelling []string) bool { return find(spelling, words, false) != nil })
+		return slices.ContainsFunc(g.spellings, func(spelling []string) bool {
+			at := find(spelling, words, false)
+			return len(at) > 1 && !strings.HasPrefix(words[at[1]-1].text, "-")
+		})
 	})
 }
 
@@ -355,7 +413,9 @@ func find(spelling []string, words []shellWord, cutShort bool) []int {
 			}
 		}
 		if !follows && !(len(word) > 1 && word[0] == '-') {
-			from = i
+			if from = i; !slices.ContainsFunc(found, func(at []int) bool { return len(at) > 0 && at[len(at)-1] == i }) {
+				break // nothing goes on over this word
+			}
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/Huzefaaa2/cavra/go/cavra-runtime/pipeline"
@@ -10,9 +11,9 @@ import (
 func TestSynonymsHideNothing(t *testing.T) {
 	s := withPolicy(t, `{"commands":{
 		"block": ["helm uninstall*", "npm publish*", "npm unpublish*", "npm install -g*", "npm uninstall*", "npm exec*", "docker push*", "docker rm *", "docker-compose down*",
-			"pip install*", "gh release create*", "cargo publish*", "make deploy*", "go run*", "docker image rm *", "npm r *", "python3 -m twine upload*", "brew uninstall*", "kubectl delete namespace*", "kubectl get secret*"],
+			"pip install*", "gh release create*", "cargo publish*", "make deploy*", "go run*", "docker image rm *", "npm r *", "python3 -m twine upload*", "brew uninstall*", "kubectl delete namespace*", "kubectl get secret*", "gcloud projects delete*", "tar *-P*"],
 		"require_approval": ["npm run-script deploy*"],
-		"allow": ["helm *", "npm *", "docker *", "pip*", "python3 *", "python *", "gh *", "cargo *", "make *", "go*", "echo *", "twine *", "brew *", "sudo *", "kubectl *", "gcloud *"]}}`, pipeline.Env{})
+		"allow": ["helm *", "npm *", "docker *", "pip*", "python3 *", "python *", "gh *", "cargo *", "make *", "go*", "echo *", "twine *", "brew *", "sudo *", "kubectl *", "gcloud *", "npx *", "env *", "tar *"]}}`, pipeline.Env{})
 	for line, want := range map[string]string{
 		"helm delete web":                    "block",
 		"helm del web":                       "block",
@@ -69,32 +70,47 @@ func TestSynonymsHideNothing(t *testing.T) {
 		"kubectl delete pod/a,ns/x":                             "block",
 		"kubectl get pods,secrets":                              "block",
 		"kubectl get -A po,secret -o yaml":                      "block",
-		"kubectl get secret/x":                                  "block",
-		"kubectl get pods,svc -n x":                             "allow",
-		"kubectl get ns":                                        "allow",
-		"kubectl delete pod x":                                  "allow",
-		"kubectl delete -f a/ns":                                "allow",
-		"kubectl logs deploy/web":                               "allow",
-		"helm list -n un":                                       "allow",
-		"helm -n un list":                                       "allow",
-		"helm template del":                                     "allow",
-		"npm i x":                                               "allow",
-		"npm test pub":                                          "allow",
-		"npm run build":                                         "allow",
-		"npm run un":                                            "allow",
-		"npm up":                                                "allow",
-		"npm test":                                              "allow",
-		"docker images":                                         "allow",
-		"docker image ls":                                       "allow",
-		"docker compose up -d":                                  "allow",
-		"pip3 list":                                             "allow",
-		"python3 -m pip list":                                   "allow",
-		"python3 -m pytest -k install":                          "allow",
-		"gh release view v1":                                    "allow",
-		"cargo +nightly build":                                  "allow",
-		"make build test":                                       "allow",
-		"make NAME=deploy build":                                "allow",
-		"go1.22 test":                                           "allow",
+		"kubectl get secrets.v1. x":                             "block",
+		"kubectl delete namespaces.v1 x":                        "block",
+		"kubectl delete " + strings.Repeat("po/a,", 99) + "ns/x": "block",
+		"kubectl get pod a.b":                    "allow",
+		"gcloud beta projects delete x":          "block",
+		"gcloud --quiet alpha projects delete x": "block",
+		"gcloud beta projects list":              "allow",
+		"kubectl delete pod/a ns/x":              "block",
+		"kubectl delete pod/a svc/ns -n ns":      "allow",
+		"tar xfP a":                              "block",
+		"tar xPf a":                              "block",
+		"tar xf P":                               "allow",
+		"npx npm@latest publish":                 "block",
+		"env -i npm --tag x pub":                 "block",
+		"npm --prefix web un x":                  "block",
+		"kubectl get secret/x":                   "block",
+		"kubectl get pods,svc -n x":              "allow",
+		"kubectl get ns":                         "allow",
+		"kubectl delete pod x":                   "allow",
+		"kubectl delete -f a/ns":                 "allow",
+		"kubectl logs deploy/web":                "allow",
+		"helm list -n un":                        "allow",
+		"helm -n un list":                        "allow",
+		"helm template del":                      "allow",
+		"npm i x":                                "allow",
+		"npm test pub":                           "allow",
+		"npm run build":                          "allow",
+		"npm run un":                             "allow",
+		"npm up":                                 "allow",
+		"npm test":                               "allow",
+		"docker images":                          "allow",
+		"docker image ls":                        "allow",
+		"docker compose up -d":                   "allow",
+		"pip3 list":                              "allow",
+		"python3 -m pip list":                    "allow",
+		"python3 -m pytest -k install":           "allow",
+		"gh release view v1":                     "allow",
+		"cargo +nightly build":                   "allow",
+		"make build test":                        "allow",
+		"make NAME=deploy build":                 "allow",
+		"go1.22 test":                            "allow",
 	} {
 		d := askQuick(s, &request{ActionType: "execute_command", Target: line})
 		if d.Decision != want {
