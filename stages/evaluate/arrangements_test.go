@@ -186,3 +186,24 @@ func TestManyOptionsAreSoonAnswered(t *testing.T) {
 		}
 	}
 }
+
+// A line of plain words is judged the same whether it is read by its text or by the
+// shell's words, which quotes around its first one make it.
+func TestOptionsInPlainWordsAreJudgedAsInQuotes(t *testing.T) {
+	s := withPolicy(t, `{"commands":{
+		"block": ["tool one two*", "tool -rf *", "tool push *--force*", "rm -rf *", "helm uninstall*"],
+		"require_approval": ["tool ask -x *"],
+		"allow": ["tool *", "rm *", "helm *"]}}`, pipeline.Env{})
+	rapid.Check(t, func(t *rapid.T) {
+		program := rapid.SampledFrom([]string{"tool", "rm", "helm", "tool2"}).Draw(t, "program")
+		words := rapid.SliceOfN(rapid.SampledFrom([]string{
+			"one", "two", "push", "ask", "del", "x", "-r", "-f", "-rf", "-fr", "-x", "--force", "--force=yes", "-n", "--", "-",
+		}), 1, 5).Draw(t, "words")
+		rest := " " + strings.Join(words, " ")
+		plain := askQuick(s, &request{ActionType: "execute_command", Target: program + rest})
+		read := askQuick(s, &request{ActionType: "execute_command", Target: "'" + program + "'" + rest})
+		if plain.Decision != read.Decision || plain.RuleID != read.RuleID {
+			t.Fatalf("%s: %s by %s, and read by a shell %s by %s: %s", program+rest, plain.Decision, plain.RuleID, read.Decision, read.RuleID, read.Reason)
+		}
+	})
+}

@@ -119,7 +119,11 @@ func (s *Stage) judgeCommand(p *policy, req *enforcementv1.EvaluateRequest) (pip
 func (p *policy) readCommand(text string) (commandLine, *shell) {
 	line := readLine(text)
 	if line.plain {
-		if !strings.Contains(text, " -") || !p.subcommands.mayHide(text) && !p.arrangements.mayRearrange(text) {
+		switch {
+		case !strings.Contains(text, " -"),
+			!p.subcommands.mayHide(text) && !p.arrangements.mayRearrange(text),
+			p.rec == nil && p.blockCommand.match(text) >= 0, // nothing is stricter
+			!p.respells(text):
 			return line, nil
 		}
 		line.add("", text)
@@ -129,6 +133,19 @@ func (p *policy) readCommand(text string) (commandLine, *shell) {
 	line.addRearranged(&p.arrangements, sh)
 	line.addCommands(sh)
 	return line, sh
+}
+
+// respells reports whether a line of plain words amounts to more than its text.
+func (p *policy) respells(text string) bool {
+	words := strings.Split(text, " ")
+	sh := &shell{left: mostResolved, commands: []command{{words: make([]shellWord, len(words))}}}
+	for i, word := range words {
+		sh.commands[0].words[i] = known(word)
+	}
+	var line commandLine
+	line.addHidden(&p.subcommands, sh)
+	line.addRearranged(&p.arrangements, sh)
+	return len(line.readings) > 0 || sh.unresolved != ""
 }
 
 // judgePlain judges a line that is one command of plain words.

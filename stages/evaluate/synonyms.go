@@ -190,10 +190,14 @@ func hasSynonyms(program, line string) bool {
 	return word[0] == '-' || beginnings()[line[:len(program)+1]] || beginnings()[line[:len(program)+1+len(word)]]
 }
 
-// hasVersion reports whether a name ends in a version: pip3.11, or npm@latest, as
-// an npx takes it.
+// hasVersion reports whether a name is that of a program that is known, with a
+// version behind: pip3.11, or npm@latest, as an npx takes it.
 func hasVersion(name string) bool {
-	return name != "" && (name[len(name)-1]-'0' <= 9 || strings.LastIndexByte(name, '@') > 0)
+	if name == "" || name[len(name)-1]-'0' > 9 && strings.LastIndexByte(name, '@') <= 0 {
+		return false
+	}
+	bare := withoutVersion(name)
+	return bare != name && (beginnings()[bare] || specials[bare] || programs()[bare] != nil)
 }
 
 // beginnings are the programs of all spellings, each with its first word, too, and
