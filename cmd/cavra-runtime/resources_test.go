@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -207,6 +208,17 @@ func TestTheLastDescriptorsAreTheDaemonsOwn(t *testing.T) {
 	socket, monitor, log := filepath.Join(dir, "run", "s"), filepath.Join(dir, "run", "m"), filepath.Join(dir, "evidence", "log.jsonl")
 	p := start(t, socket, nil, "sh", "-c", `ulimit -n 96 && exec cavra-runtime "$@"`, "sh",
 		"--serve", "--socket", socket, "--workspace", dir, "--metrics-listen", "unix:"+monitor, "--evidence-log", log, "--log-level", "error")
+	for open := int64(1); open > 0; { // whoever waited for the start holds a place no longer
+		var st status
+		answer, _, err := conn.AskControl(t.Context(), socket, conn.CommandStatus)
+		if err == nil {
+			err = json.Unmarshal(answer.Status, &st)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = st.Connections.Open
+	}
 	for range 120 {
 		for _, path := range []string{socket, monitor} {
 			c, err := net.Dial("unix", path)
