@@ -53,6 +53,9 @@ func (p *githubProperty) UnmarshalJSON(text []byte) error {
 
 type object = map[string]any
 
+// githubScalar is what GitHub takes for a string.
+var githubScalar = []any{"string", "number", "boolean"}
+
 // githubSchema turns the schema language of GitHub's workflow parser into JSON
 // schema, and compiles it with root as what a file must be.
 func githubSchema(root string) func(*testing.T, []byte) *jsonschema.Schema {
@@ -68,11 +71,10 @@ func githubSchema(root string) func(*testing.T, []byte) *jsonschema.Schema {
 			t.Fatal(err)
 		}
 
-		// What every schema of GitHub takes for granted. A scalar is taken for a string.
-		scalar := []any{"string", "number", "boolean"}
+		// What every schema of GitHub takes for granted.
 		types := object{
 			"any": object{}, "null": object{"type": "null"}, "boolean": object{"type": "boolean"}, "number": object{"type": "number"},
-			"string": object{"type": scalar}, "sequence": object{"type": "array"}, "mapping": object{"type": "object"},
+			"string": object{"type": githubScalar}, "sequence": object{"type": "array"}, "mapping": object{"type": "object"},
 		}
 		for name, d := range file.Definitions {
 			types[name] = d.jsonSchema()
@@ -125,9 +127,9 @@ func (d githubDefinition) value() object {
 	case d.String != nil && d.String.Constant != "":
 		return object{"const": d.String.Constant}
 	case d.String != nil && d.String.NonEmpty:
-		return object{"type": []any{"string", "number", "boolean"}, "minLength": 1}
+		return object{"type": githubScalar, "minLength": 1}
 	case d.String != nil:
-		return object{"type": []any{"string", "number", "boolean"}}
+		return object{"type": githubScalar}
 	case d.Mapping != nil:
 		properties, required := object{}, []any{}
 		for name, p := range d.Mapping.Properties {

@@ -19,7 +19,7 @@ func TestOptionsAreFoundHoweverTheyAreSpelt(t *testing.T) {
 			"gh api *--method PATCH*", "npm install -g*", "kubectl --context prod*", "kubectl get *-n prod*", "docker run *--privileged*", "docker rm -f*", "docker system prune *-a*", "docker compose down -v*", "terraform plan -destroy*",
 			"helm *--kube-context=prod*", "find * -delete*", "curl -XPUT*", "tool -long -x y*", "chmod -R 777 *"],
 		"allow": ["rm *", "git *", "curl *", "gh *", "npm *", "kubectl *", "docker *", "terraform *", "helm *", "tool *", "sudo *", "chmod *", "sort *"]}}`, pipeline.Env{})
-	for line, want := range map[string]string{
+	decideEach(t, s, map[string]string{
 		"rm -fr x":                                      "block",
 		"rm -r -f x":                                    "block",
 		"rm -f -r x":                                    "block",
@@ -120,12 +120,7 @@ func TestOptionsAreFoundHoweverTheyAreSpelt(t *testing.T) {
 		"chmod 644 x":                                   "allow",
 		"sort -rf x":                                    "allow",
 		"terraform plan -out=destroy -no-colo":          "allow",
-	} {
-		d := askQuick(s, &request{ActionType: "execute_command", Target: line})
-		if d.Decision != want {
-			t.Errorf("%s: %s by %s, want %s: %s", line, d.Decision, d.RuleID, want, d.Reason)
-		}
-	}
+	})
 }
 
 // However the letters are written, a blocked pair of them stays blocked.

@@ -202,6 +202,17 @@ func askQuick(s *Stage, req *request) pipeline.Decision {
 	return d
 }
 
+// decideEach asks about commands, and wants the decision that stands beside each.
+func decideEach(t *testing.T, s *Stage, wants map[string]string) {
+	t.Helper()
+	for line, want := range wants {
+		d := askQuick(s, &request{ActionType: "execute_command", Target: line})
+		if d.Decision != want {
+			t.Errorf("%s: %s by %s, want %s: %s", line, d.Decision, d.RuleID, want, d.Reason)
+		}
+	}
+}
+
 func TestNoFormIsListedTwice(t *testing.T) {
 	place := newPlace(t.TempDir(), true)
 	forms := place.formsOf("/a/./b", "/a")

@@ -20,7 +20,7 @@ const subcommandPolicy = `{"commands":{
 // An option before a subcommand hides it from a pattern that is read as text only.
 func TestOptionsHideNoSubcommand(t *testing.T) {
 	s := withPolicy(t, subcommandPolicy, pipeline.Env{})
-	for line, want := range map[string]string{
+	decideEach(t, s, map[string]string{
 		"terraform -chdir=prod apply":                                "block",
 		"terraform -chdir=prod -no-color apply -auto-approve":        "block",
 		"terraform -chdir prod apply":                                "block",
@@ -58,12 +58,7 @@ func TestOptionsHideNoSubcommand(t *testing.T) {
 		"npm --loglevel silent test":                                 "allow",
 		"docker run -v a:/b -e c -p 1:2 --name n image push":         "allow",
 		"docker build --tag push --file x --label a --label b image": "allow",
-	} {
-		d := askQuick(s, &request{ActionType: "execute_command", Target: line})
-		if d.Decision != want {
-			t.Errorf("%s: %s by %s, want %s: %s", line, d.Decision, d.RuleID, want, d.Reason)
-		}
-	}
+	})
 }
 
 // Whatever options stand among the words of a blocked command, it stays blocked.

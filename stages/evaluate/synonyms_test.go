@@ -14,7 +14,7 @@ func TestSynonymsHideNothing(t *testing.T) {
 			"pip install*", "gh release create*", "cargo publish*", "make deploy*", "go run*", "docker image rm *", "npm r *", "python3 -m twine upload*", "brew uninstall*", "kubectl delete namespace*", "kubectl get secret*", "gcloud projects delete*", "tar *-P*"],
 		"require_approval": ["npm run-script deploy*"],
 		"allow": ["helm *", "npm *", "docker *", "pip*", "python3 *", "python *", "gh *", "cargo *", "make *", "go*", "echo *", "twine *", "brew *", "sudo *", "kubectl *", "gcloud *", "npx *", "env *", "tar *"]}}`, pipeline.Env{})
-	for line, want := range map[string]string{
+	decideEach(t, s, map[string]string{
 		"helm delete web":                    "block",
 		"helm del web":                       "block",
 		"helm -n prod un web":                "block",
@@ -111,12 +111,7 @@ func TestSynonymsHideNothing(t *testing.T) {
 		"make build test":                        "allow",
 		"make NAME=deploy build":                 "allow",
 		"go1.22 test":                            "allow",
-	} {
-		d := askQuick(s, &request{ActionType: "execute_command", Target: line})
-		if d.Decision != want {
-			t.Errorf("%s: %s by %s, want %s: %s", line, d.Decision, d.RuleID, want, d.Reason)
-		}
-	}
+	})
 }
 
 // Another spelling blocks; it never allows.

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -142,13 +141,4 @@ func wantRefused(t testing.TB, path string, o LogOptions, words ...string) error
 		}
 	}
 	return err
-}
-
-// steps is a clock that goes on by a second at each look.
-func steps(start time.Time) func() time.Time {
-	return func() time.Time {
-		now := start
-		start = start.Add(time.Second)
-		return now
-	}
 }

@@ -125,26 +125,35 @@ func (s shared) contents(b built, kind, stage string) (files.Contents, error) {
 		FileInfo: &files.ContentFileInfo{Mode: 0o755, MTime: s.at, Owner: "root", Group: "root"}}), nil
 }
 
-// archive is the target's archive: its binary, and what is installed beside it.
-func (s shared) archive(b built) (file, error) {
-	top := "cavra-runtime-" + s.version + "-" + b.target.os + "-" + b.target.arch
-	held := []file{
-		{b.target.program(), b.text, true},
+// common are the files that the package and every archive hold, but for the readme.
+func (s shared) common(readme []byte) []file {
+	return append([]file{
 		{"LICENSE", s.license, false},
 		{licencesFile, s.licences, false},
-		{"README.md", s.archiveReadme, false},
+		{"README.md", readme, false},
 		{"completions/_cavra-runtime", s.zsh, false},
 		{"completions/cavra-runtime.bash", s.bash, false},
 		{"completions/cavra-runtime.fish", s.fish, false},
 		{"man/cavra-runtime.1", s.man, false},
+	}, s.runners...)
+}
+
+// systemd are the units, what configures them, and what to do with them.
+func (s shared) systemd() []file {
+	return []file{
+		{"systemd/README.md", s.linuxReadme, false},
+		{"systemd/cavra-runtime.service", s.service, false},
+		{"systemd/cavra-runtime.socket", s.socket, false},
+		{"systemd/cavra-runtime.yaml", s.config, false},
 	}
-	held = append(held, s.runners...)
+}
+
+// archive is the target's archive: its binary, and what is installed beside it.
+func (s shared) archive(b built) (file, error) {
+	top := "cavra-runtime-" + s.version + "-" + b.target.os + "-" + b.target.arch
+	held := append(s.common(s.archiveReadme), file{b.target.program(), b.text, true})
 	if b.target.os == "linux" {
-		held = append(held,
-			file{"systemd/README.md", s.linuxReadme, false},
-			file{"systemd/cavra-runtime.service", s.service, false},
-			file{"systemd/cavra-runtime.socket", s.socket, false},
-			file{"systemd/cavra-runtime.yaml", s.config, false})
+		held = append(held, s.systemd()...)
 	}
 	var text bytes.Buffer
 	pack, extension := packTarGz, ".tar.gz"

@@ -235,22 +235,8 @@ func (p packager) read(path string) ([]byte, error) {
 
 // copied are the files that are the same in every package of a commit.
 func (p packager) copied(s shared) ([]file, error) {
-	files := []file{
-		{"LICENSE", s.license, false},
-		{licencesFile, s.licences, false},
-		{"README.md", s.readme, false},
-		{"completions/_cavra-runtime", s.zsh, false},
-		{"completions/cavra-runtime.bash", s.bash, false},
-		{"completions/cavra-runtime.fish", s.fish, false},
-		{"man/cavra-runtime.1", s.man, false},
-		{"systemd/README.md", s.linuxReadme, false},
-		{"systemd/cavra-runtime.service", s.service, false},
-		{"systemd/cavra-runtime.socket", s.socket, false},
-		{"systemd/cavra-runtime.yaml", s.config, false},
-	}
 	installer, err := p.read("packaging/install.sh")
-	files = append(files, file{"install.sh", installer, true})
-	return append(files, s.runners...), err
+	return append(append(s.common(s.readme), s.systemd()...), file{"install.sh", installer, true}), err
 }
 
 // runners are what CI runners need beside the program.
